@@ -1,0 +1,237 @@
+"""The book's Sphinx extension: static widgets, offline mathematics, shown source, inlined diagrams, running times."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import html
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import re
+import shutil
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+logger = logging.getLogger(__name__)
+
+# What `tex-chtml.js` loads while it runs, relative to MathJax's folder: fonts, and the small TeX extensions it fetches on first use.
+MATHJAX_FILES = (
+    "tex-chtml.js",
+    "output/chtml/fonts/woff-v2",
+    *(f"input/tex/extensions/{name}.js" for name in ("bbox", "boldsymbol", "cancel", "color", "enclose", "unicode")),
+)
+
+
+def resolve(name: str) -> Any:
+    """The object with the dotted `name`: the longest importable module, then attributes.
+
+    Raises:
+        LookupError: if no module of that name exists or it has no such attribute.
+    """
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError as error:
+            if error.name is None or not ".".join(parts[:end]).startswith(error.name):
+                raise
+            continue
+        for attribute in parts[end:]:
+            try:
+                found = getattr(found, attribute)
+            except AttributeError:
+                raise LookupError(f"`{'.'.join(parts[:end])}` has no `{'.'.join(parts[end:])}`") from None
+        return found
+    raise LookupError(f"no module named `{parts[0]}`")
+
+
+def without_docstring(source: str) -> str:
+    """`source` of one function or class, less its docstrings."""
+    lines = source.splitlines()
+    doomed: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.FunctionDef | ast.ClassDef)
+            and ast.get_docstring(node) is not None
+            and len(node.body) > 1
+        ):
+            doomed.update(range(node.body[0].lineno - 1, node.body[1].lineno - 1))
+    return "\n".join(line for number, line in enumerate(lines) if number not in doomed)
+
+
+class Source(SphinxDirective):
+    """`{source} package.module.name`: the code of a function, class or method, as it runs.
+
+    Options: `:no-docstring:` leaves docstrings out.
+    """
+
+    required_arguments = 1
+    option_spec = {"no-docstring": directives.flag}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        try:
+            found = inspect.unwrap(resolve(name))
+            source = textwrap.dedent(inspect.getsource(found)).rstrip()
+        except (LookupError, TypeError, OSError) as error:
+            raise self.error(f"{{source}} cannot show `{name}`: {error}") from error
+        if file := inspect.getsourcefile(found):
+            self.env.note_dependency(file)
+        if "no-docstring" in self.options:
+            source = without_docstring(source)
+        box = nodes.container(classes=["ae-source"])
+        label = nodes.paragraph(classes=["ae-source-name"])
+        label += nodes.literal(name, name)
+        code = nodes.literal_block(source, source, language="python")
+        box += [label, code]
+        self.set_source_info(code)
+        return [box]
+
+
+def inline_svg(svg: str, name: str, alt: str) -> str:
+    """`svg` ready to stand in a page: ids made unique by `name`, an accessible label, a size that gives way to the column.
+
+    Raises:
+        ValueError: if it is not an SVG with a `viewBox`.
+    """
+    start = svg.find("<svg")
+    opening = re.match(r"<svg\b[^>]*>", svg[start:]) if start >= 0 else None
+    if opening is None:
+        raise ValueError(f"diagram `{name}` holds no <svg> element")
+    if "viewBox" not in opening[0]:
+        raise ValueError(f"diagram `{name}`: the <svg> element needs a viewBox")
+    tag = re.sub(r'\s(role|aria-label|aria-hidden|class)="[^"]*"', "", opening[0])[:-1]
+    width = re.search(r'viewBox="[-\d.]+[ ,]+[-\d.]+[ ,]+([\d.]+)', opening[0])
+    style = "" if "style=" in tag or width is None else f' style="max-width: {float(width[1]):g}px"'
+    tag = re.sub(r'\s(width|height)="[^"]*"', "", tag)
+    body = svg[start + opening.end() :].strip()
+    body = re.sub(r"<title>.*?</title>", "", body, flags=re.DOTALL)
+    tag, body = (
+        re.sub(r'\b(id=")([^"]+)', rf"\g<1>{name}-\2", re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text))
+        for text in (tag, body)
+    )
+    return f'{tag} class="ae-diagram" role="img" aria-label="{html.escape(alt)}"{style}>{body}'
+
+
+class Diagram(SphinxDirective):
+    """`{diagram} NAME`: the SVG file `book/_assets/diagrams/NAME.svg`, inlined so that it follows the page's colors.
+
+    `:alt:` (required) says what it shows, `:name:` labels it, the content is its caption.
+    """
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {  # noqa: RUF012
+        "alt": directives.unchanged_required,
+        "name": directives.unchanged_required,
+        "class": directives.class_option,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        if not self.options.get("alt", "").strip():
+            raise self.error(f"{{diagram}} {name}: say in `:alt:` what the diagram shows")
+        path = Path(self.env.srcdir) / "book" / "_assets" / "diagrams" / f"{name}.svg"
+        self.env.note_dependency(str(path))
+        try:
+            svg = inline_svg(path.read_text(encoding="utf-8"), name, " ".join(self.options["alt"].split()))
+        except (OSError, ValueError) as error:
+            raise self.error(f"{{diagram}} {name}: {error}") from error
+        figure = nodes.figure(classes=["ae-diagram-figure", *self.options.get("class", [])])
+        figure += nodes.raw("", svg, format="html")
+        self.set_source_info(figure)
+        if self.content:
+            holder = nodes.Element()
+            self.state.nested_parse(self.content, self.content_offset, holder)
+            first, *rest = holder.children
+            if not isinstance(first, nodes.paragraph):
+                raise self.error(f"{{diagram}} {name}: the caption has to begin with a paragraph")
+            figure += nodes.caption(first.rawsource, "", *first.children)
+            if rest:
+                figure += nodes.legend("", *rest)
+        self.add_name(figure)
+        return [figure]
+
+
+def copy_mathjax(app: Sphinx) -> None:
+    """Copy the MathJax files that pages load into the site, from the package that carries them."""
+    if app.builder.format != "html":
+        return
+    # The package's name has hyphens, so that it can be found but not named in an import statement.
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("MathJax is missing: install requirements.txt (package sphinx-mathjax-offline)")
+    source = Path(spec.origin).parent / "static" / "mathjax"
+    target = Path(app.outdir) / "_static" / "mathjax"
+    for name in MATHJAX_FILES:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source / name, target / name)
+
+
+def _cell_times(notebook: Any) -> list[dict[str, Any]]:
+    """First line of code and seconds of each executed cell."""
+    from datetime import datetime
+
+    times = []
+    for cell in notebook.cells:
+        stamps = cell.get("metadata", {}).get("execution", {})
+        if cell.cell_type == "code" and "iopub.execute_input" in stamps and "shell.execute_reply" in stamps:
+            begin, end = (datetime.fromisoformat(stamps[k]) for k in ("iopub.execute_input", "shell.execute_reply"))
+            line = next((text for text in cell.source.splitlines() if text.strip()), "")
+            times.append({"cell": line, "seconds": round((end - begin).total_seconds(), 3)})
+    return times
+
+
+def record_times(app: Sphinx) -> None:
+    """Have every executed page leave its cells' running times in `cell-times.json`, beside the execution cache."""
+    from myst_nb.core.execute import cache
+
+    execute = inspect.unwrap(cache.single_nb_execution)
+
+    @functools.wraps(execute)
+    def timed(notebook: Any, **options: Any) -> Any:
+        result = execute(notebook, record_timing=True, **options)
+        path = _times_path(app)
+        times = json.loads(path.read_text()) if path.exists() else {}
+        times[app.env.docname] = _cell_times(notebook)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(times, indent=1))
+        return result
+
+    cache.single_nb_execution = timed
+
+
+def _times_path(app: Sphinx) -> Path:
+    folder = app.config["nb_execution_cache_path"] or Path(app.outdir).parent / ".jupyter_cache"
+    return Path(folder) / "cell-times.json"
+
+
+def write_times(app: Sphinx, error: Exception | None) -> None:
+    """Write the running times of this site's pages beside the site, to `chapter-times.json`."""
+    if error is None and _times_path(app).exists():
+        times = json.loads(_times_path(app).read_text())
+        pages = {name: times[name] for name in sorted(app.env.all_docs) if name in times}
+        (Path(app.outdir).parent / "chapter-times.json").write_text(json.dumps(pages, indent=1))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    os.environ["AE_STATIC"] = "1"  # The kernels inherit it: widgets then return pages' own HTML.
+    app.add_directive("source", Source)
+    app.add_directive("diagram", Diagram)
+    app.connect("builder-inited", record_times)
+    app.connect("builder-inited", copy_mathjax)
+    app.connect("build-finished", write_times)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

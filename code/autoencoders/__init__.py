@@ -1,0 +1,38 @@
+"""Autoencoders, variational autoencoders and vector-quantized autoencoders: the code of the book."""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+try:
+    __version__ = version("autoencoders")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0+source"
+
+_MODULES = (
+    "distributions",
+    "sprites",
+    "data",
+    "networks",
+    "models",
+    "objectives",
+    "evaluation",
+    "training",
+    "recipes",
+    "figures",
+    "export",
+    "widgets",
+    "checks",
+)
+__all__ = [*_MODULES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a submodule when it is first used: `import autoencoders` stays quick, `python -m autoencoders list` too."""
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its modules are {', '.join(_MODULES)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

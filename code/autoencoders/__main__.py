@@ -1,0 +1,55 @@
+"""`python -m autoencoders list | train NAME`: the recipes from a terminal."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from autoencoders import data, evaluation, recipes, training
+
+
+def _list() -> None:
+    for name in recipes.names():
+        recipe = recipes.get(name)
+        print(
+            f"{name:24} {recipe.network:12} {recipe.data:8} m = {recipe.latent:<4} {recipe.epochs:3} epochs  {recipe.expected}"
+        )
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    changes = {k: v for k in ("data", "epochs") if (v := getattr(arguments, k)) is not None}
+    recipe = recipes.get(arguments.name).replace(**changes)
+    folder = Path(arguments.out or f"runs/{arguments.name}-{arguments.seed}")
+    model, history = recipe.train(arguments.seed, device=arguments.device, checkpoint=folder / "checkpoint.safetensors")
+    test = data.load(recipe.data).test.images
+    result = dict(recipe=dataclasses.asdict(recipe), seed=arguments.seed, history=history.records)
+    result["test_mse"] = evaluation.mse(model, test)
+    training.write_tensors(folder / "model.safetensors", dict(model.state_dict()), dict(recipe=result["recipe"]))
+    (folder / "run.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(f"test MSE {result['test_mse']:.5f}; weights, history and checkpoint are in {folder}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; a user's mistake prints its reason and gives exit status 2."""
+    parser = argparse.ArgumentParser("python -m autoencoders", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="name every recipe")
+    train = commands.add_parser("train", help="train one; run the same line again to resume a run that was stopped")
+    train.add_argument("name")
+    train.add_argument("--data", help="another data set, or a folder of images")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--epochs", type=int)
+    train.add_argument("--device", help="cuda, mps or cpu (default: the first there is)")
+    train.add_argument("--out", help="folder for weights, history and checkpoint (default: runs/NAME-SEED)")
+    arguments = parser.parse_args(argv)
+    try:
+        _list() if arguments.command == "list" else _train(arguments)
+    except (ValueError, OSError, training.NonFiniteLoss) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

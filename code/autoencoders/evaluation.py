@@ -1,0 +1,139 @@
+"""How good a model, a code or a sample is: the measurements that the chapters quote."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def in_batches(function, images: Float[Tensor, "n ..."], batch_size: int = 500) -> Float[Tensor, "n ..."]:
+    """`function` over all images in bounded memory, without gradients, in eval mode if it belongs to a module.
+
+    The module's mode is put back afterwards.
+    """
+    owner = function if isinstance(function, nn.Module) else getattr(function, "__self__", None)
+    module = owner if isinstance(owner, nn.Module) else None
+    mode = module.training if module is not None else False
+    if module is not None:
+        module.eval()
+        device = next(iter(module.parameters()), images).device
+        images = images.to(device)
+    try:
+        return torch.cat([function(x) for x in images.split(batch_size)]).cpu()
+    finally:
+        if module is not None:
+            module.train(mode)
+
+
+def mse(model: nn.Module, images: Float[Tensor, "n c h w"]) -> float:
+    """Mean squared error per pixel value between images and their reconstructions."""
+    return (in_batches(model, images) - images).square().mean().item()
+
+
+def error_per_image(model: nn.Module, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n"]:
+    """Mean squared error per pixel value, image by image."""
+    return (in_batches(model, images) - images).square().flatten(1).mean(1)
+
+
+def principal_angles(a: Float[Tensor, "d m"], b: Float[Tensor, "d m"]) -> Float[Tensor, "m"]:
+    """Angles in degrees, ascending, between the column spaces of `a` and `b`; all 0 if the subspaces are the same.
+
+    From the sines where angles are small and the cosines where they are large, so that 1e-6 degrees is not lost to
+    rounding (Björck and Golub 1973).
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"two bases of one size are needed (d, m), not {tuple(a.shape)} and {tuple(b.shape)}")
+    qa, qb = (torch.linalg.qr(x.detach().double()).Q for x in (a, b))
+    cosines = torch.linalg.svdvals(qa.T @ qb).clamp(max=1)
+    sines = torch.linalg.svdvals(qb - qa @ (qa.T @ qb)).clamp(max=1).flip(0)
+    angles = torch.where(cosines**2 < 0.5, torch.arccos(cosines), torch.arcsin(sines))
+    return torch.rad2deg(angles)
+
+
+def distance_to_nearest(points: Float[Tensor, "n m"], codes: Float[Tensor, "k m"]) -> Float[Tensor, "n"]:
+    """Euclidean distance from each point to the nearest of `codes`."""
+    return torch.cat(
+        [torch.cdist(p, codes, compute_mode="donot_use_mm_for_euclid_dist").amin(1) for p in points.split(500)]
+    )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How well labels can be read off codes by a simple classifier: accuracy on held-out codes, in [0, 1]."""
+
+    knn: float
+    linear: float
+
+
+def probe(
+    codes: Float[Tensor, "n m"],
+    labels: Int[Tensor, "n"],
+    test_codes: Float[Tensor, "t m"],
+    test_labels: Int[Tensor, "t"],
+    neighbors: int = 10,
+) -> Probe:
+    """Accuracy of k nearest neighbors and of logistic regression, both on codes standardized by the training codes."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    train, test = (np.asarray(c.flatten(1).cpu()) for c in (codes, test_codes))
+    accuracy = []
+    for classifier in (KNeighborsClassifier(neighbors), LogisticRegression(max_iter=2000)):
+        fitted = make_pipeline(StandardScaler(), classifier).fit(train, np.asarray(labels))
+        accuracy.append(float(fitted.score(test, np.asarray(test_labels))))
+    return Probe(*accuracy)
+
+
+class DigitClassifier(nn.Module):
+    """A small convolutional classifier that reads pictures: the judge of samples. `log_softmax` over classes."""
+
+    def __init__(self, channels: int = 1, classes: int = 10) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(channels, 16, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.LazyLinear(128),
+            nn.ReLU(),
+            nn.Linear(128, classes),
+            nn.LogSoftmax(1),
+        )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b classes"]:
+        return self.net(x)
+
+
+def train_classifier(
+    images: Float[Tensor, "n c h w"], labels: Int[Tensor, "n"], epochs: int = 5, seed: int = 0
+) -> DigitClassifier:
+    """A classifier trained by Adam with a linearly falling rate; about 97.5 % on the digits' test split in 6 seconds."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = DigitClassifier(images.shape[1], int(labels.max()) + 1)
+        model(images[:1])  # sizes the first fully connected layer
+        optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
+        batches = -(-len(images) // 128)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, epochs * batches)
+        for _ in range(epochs):
+            for batch in torch.randperm(len(images)).split(128):
+                loss = nn.functional.nll_loss(model(images[batch]), labels[batch])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+    return model.eval()
+
+
+def readable_share(classifier: nn.Module, images: Float[Tensor, "n c h w"], threshold: float = 0.9) -> float:
+    """The share of pictures that the classifier reads with probability above `threshold`.
+
+    A better judge of samples than the mean confidence, which even noise raises to about 0.5.
+    """
+    return (in_batches(classifier, images).exp().amax(1) > threshold).float().mean().item()

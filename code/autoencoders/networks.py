@@ -1,0 +1,206 @@
+"""Encoders and decoders: images to m numbers and back.
+
+Every encoder maps `(b, c, h, w)` to `(b, latent)`, every decoder `(b, latent)` to `(b, c, h, w)` with a linear output, so
+that any pair fits any model. `net` is an `nn.Sequential` wherever the network is a chain of layers.
+"""
+
+import itertools
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Shape = tuple[int, int, int]
+
+
+def parameter_count(module: nn.Module) -> int:
+    """How many numbers training adjusts in `module`."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def _mlp(sizes: Sequence[int], bias: bool) -> list[nn.Module]:
+    """Linear layers with ReLUs between them; two sizes make one linear map."""
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(sizes):
+        layers += [nn.Linear(before, after, bias=bias), nn.ReLU()]
+    return layers[:-1]
+
+
+class MLPEncoder(nn.Module):
+    """Fully connected encoder; `hidden=()` makes it the linear map W_f of the chapter on linear autoencoders."""
+
+    def __init__(self, shape: Shape, latent: int, hidden: Sequence[int] = (400,), bias: bool = True) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), *_mlp([prod(shape), *hidden, latent], bias))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
+        return self.net(x)
+
+
+class MLPDecoder(nn.Module):
+    """Fully connected decoder, the mirror of `MLPEncoder`; `hidden=()` makes it the linear map W_g."""
+
+    def __init__(self, shape: Shape, latent: int, hidden: Sequence[int] = (400,), bias: bool = True) -> None:
+        super().__init__()
+        self.net = nn.Sequential(*_mlp([latent, *reversed(hidden), prod(shape)], bias), nn.Unflatten(1, shape))
+
+    def forward(self, z: Float[Tensor, "b m"]) -> Float[Tensor, "b c h w"]:
+        return self.net(z)
+
+
+def _halved(shape: Shape, times: int) -> tuple[int, int]:
+    """Height and width after `times` halvings."""
+    c, h, w = shape
+    if h % 2**times or w % 2**times:
+        raise ValueError(
+            f"each of the {times} convolutions halves the image, so its sides must be divisible by {2**times}, but the "
+            f"images are {c} x {h} x {w}; use fewer channels entries, or resize with data.load(..., size=...)"
+        )
+    return h // 2**times, w // 2**times
+
+
+class ConvEncoder(nn.Module):
+    """A 4 x 4 convolution of stride 2 for each entry of `channels`, then a fully connected layer, then the code."""
+
+    def __init__(self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), hidden: int = 128) -> None:
+        super().__init__()
+        h, w = _halved(shape, len(channels))
+        sizes = [shape[0], *channels]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(sizes):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
+        self.net = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(channels[-1] * h * w, hidden), nn.ReLU(), nn.Linear(hidden, latent)
+        )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
+        return self.net(x)
+
+
+class ConvDecoder(nn.Module):
+    """The mirror of `ConvEncoder`: two fully connected layers, then transposed convolutions that double the image."""
+
+    def __init__(self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), hidden: int = 128) -> None:
+        super().__init__()
+        h, w = _halved(shape, len(channels))
+        sizes = [*reversed(channels), shape[0]]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(sizes):
+            layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
+        self.net = nn.Sequential(
+            nn.Linear(latent, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, channels[-1] * h * w),
+            nn.ReLU(),
+            nn.Unflatten(1, (channels[-1], h, w)),
+            *layers[:-1],
+        )
+
+    def forward(self, z: Float[Tensor, "b m"]) -> Float[Tensor, "b c h w"]:
+        return self.net(z)
+
+
+class ResidualBlock(nn.Module):
+    """x + F(x), F two convolutions: the block learns a correction and starts close to the identity (He et al. 2016)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)
+        )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return x + self.net(x)
+
+
+class ResidualEncoder(nn.Module):
+    """`ConvEncoder` with `blocks` residual blocks behind its last convolution."""
+
+    def __init__(
+        self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), hidden: int = 128, blocks: int = 2
+    ) -> None:
+        super().__init__()
+        plain = ConvEncoder(shape, latent, channels, hidden).net
+        cut = 2 * len(channels) - 1  # the last convolution's ReLU moves behind the blocks
+        residual = [ResidualBlock(channels[-1], channels[-1]) for _ in range(blocks)]
+        self.net = nn.Sequential(*plain[:cut], *residual, *plain[cut:])
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
+        return self.net(x)
+
+
+class ResidualDecoder(nn.Module):
+    """`ConvDecoder` with `blocks` residual blocks before its first transposed convolution."""
+
+    def __init__(
+        self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), hidden: int = 128, blocks: int = 2
+    ) -> None:
+        super().__init__()
+        plain = ConvDecoder(shape, latent, channels, hidden).net
+        residual = [ResidualBlock(channels[-1], channels[-1]) for _ in range(blocks)]
+        self.net = nn.Sequential(*plain[:5], *residual, nn.ReLU(), *plain[5:])
+
+    def forward(self, z: Float[Tensor, "b m"]) -> Float[Tensor, "b c h w"]:
+        return self.net(z)
+
+
+def _transformer(width: int, depth: int, heads: int) -> nn.TransformerEncoder:
+    """Pre-norm self-attention blocks without dropout: the same network in training and in evaluation."""
+    layer = nn.TransformerEncoderLayer(
+        width, heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+
+
+def _patches(shape: Shape, patch: int) -> tuple[int, int]:
+    """Rows and columns of patches."""
+    c, h, w = shape
+    if h % patch or w % patch:
+        raise ValueError(
+            f"the image must be cut into whole patches, but {c} x {h} x {w} is not divisible by patch={patch}"
+        )
+    return h // patch, w // patch
+
+
+class PatchTransformerEncoder(nn.Module):
+    """Cuts the image into patches, lets them attend to one another, and reads the code off all of them together.
+
+    A vision transformer (Dosovitskiy et al. 2021) without its class token: one linear map reads every patch.
+    """
+
+    def __init__(
+        self, shape: Shape, latent: int, patch: int = 4, width: int = 64, depth: int = 2, heads: int = 4
+    ) -> None:
+        super().__init__()
+        rows, columns = _patches(shape, patch)
+        self.embed = nn.Conv2d(shape[0], width, patch, stride=patch)
+        self.position = nn.Parameter(0.02 * torch.randn(rows * columns, width))
+        self.blocks = _transformer(width, depth, heads)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Flatten(), nn.Linear(rows * columns * width, latent))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
+        tokens = self.embed(x).flatten(2).transpose(1, 2)  # (b, patches, width)
+        return self.head(self.blocks(tokens + self.position))
+
+
+class PatchTransformerDecoder(nn.Module):
+    """Spreads the code over one token a patch, lets them attend to one another, and paints each token's patch."""
+
+    def __init__(
+        self, shape: Shape, latent: int, patch: int = 4, width: int = 64, depth: int = 2, heads: int = 4
+    ) -> None:
+        super().__init__()
+        self.grid = _patches(shape, patch)
+        self.width = width
+        self.spread = nn.Linear(latent, self.grid[0] * self.grid[1] * width)
+        self.position = nn.Parameter(0.02 * torch.randn(self.grid[0] * self.grid[1], width))
+        self.blocks = _transformer(width, depth, heads)
+        self.norm = nn.LayerNorm(width)
+        self.paint = nn.ConvTranspose2d(width, shape[0], patch, stride=patch)
+
+    def forward(self, z: Float[Tensor, "b m"]) -> Float[Tensor, "b c h w"]:
+        tokens = self.spread(z).unflatten(1, (-1, self.width)) + self.position  # (b, patches, width)
+        tokens = self.norm(self.blocks(tokens))
+        return self.paint(tokens.transpose(1, 2).unflatten(2, self.grid))

@@ -1,0 +1,255 @@
+"""The named configurations that the chapters train: data, model, objective, optimizer and budget in one frozen object.
+
+`get("ae-digits-16").train(seed=0)` trains; `.trained(seed=0)` trains once and keeps the weights for the next chapter.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from platformdirs import user_cache_dir
+from torch import Tensor
+
+import autoencoders
+from autoencoders import data, networks, objectives, training
+from autoencoders.models import Autoencoder
+from autoencoders.training import History, Progress
+
+NETWORKS = {
+    "linear": (partial(networks.MLPEncoder, hidden=()), partial(networks.MLPDecoder, hidden=())),
+    "mlp": (networks.MLPEncoder, networks.MLPDecoder),
+    "conv": (networks.ConvEncoder, networks.ConvDecoder),
+    "residual": (networks.ResidualEncoder, networks.ResidualDecoder),
+    "transformer": (networks.PatchTransformerEncoder, networks.PatchTransformerDecoder),
+}
+OBJECTIVES = {
+    "reconstruction": objectives.reconstruction_terms,
+    "sparse": objectives.sparse_terms,
+    "denoising": objectives.denoising_terms,
+}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A run as it went by: after each epoch, what the model made of fixed test images."""
+
+    epochs: Int[Tensor, "e"]
+    originals: Float[Tensor, "k c h w"]
+    reconstructions: Float[Tensor, "e k c h w"]
+    codes: Float[Tensor, "e p 2"]
+    labels: Int[Tensor, "p"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with what was measured and seen on the way."""
+
+    model: Autoencoder
+    history: History
+    recording: Recording
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One configuration. `replace(...)` gives a changed copy: `get("ae-digits-16").replace(data="fashion")`."""
+
+    name: str
+    data: str
+    latent: int
+    network: str = "conv"
+    options: dict[str, Any] = field(default_factory=dict)
+    objective: str = "reconstruction"
+    weight: float = 1.0
+    noise: float = 0.0
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    decay_from: float = 0.5
+    expected: str = ""
+
+    def __post_init__(self) -> None:
+        for label, value, known in (("network", self.network, NETWORKS), ("objective", self.objective, OBJECTIVES)):
+            if value not in known:
+                raise ValueError(f"{label} must be one of {', '.join(known)}, not {value!r}")
+
+    def replace(self, **changes: Any) -> "Recipe":
+        """A copy with some fields changed.
+
+        Raises:
+            ValueError: a field does not exist; the message lists those that do.
+        """
+        fields = [f.name for f in dataclasses.fields(self)]
+        if unknown := sorted(set(changes) - set(fields)):
+            raise ValueError(f"a recipe has no {', '.join(unknown)}; its fields are {', '.join(fields)}")
+        return dataclasses.replace(self, **changes)
+
+    def model(self, seed: int = 0, shape: tuple[int, int, int] | None = None) -> Autoencoder:
+        """The untrained model; its initial weights depend on `seed` alone, and the global random state is put back."""
+        encoder, decoder = NETWORKS[self.network]
+        shape = shape or data.load(self.data).shape
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return Autoencoder(encoder(shape, self.latent, **self.options), decoder(shape, self.latent, **self.options))
+
+    def objective_function(self) -> training.Objective:
+        """The objective with this recipe's noise filled in."""
+        function = OBJECTIVES[self.objective]
+        return partial(function, noise=self.noise) if self.objective == "denoising" else function
+
+    def settings(self, seed: int = 0) -> dict[str, Any]:
+        """The keyword arguments for `training.fit` or `training.steps`, cut short where AE_BUDGET=smoke."""
+        return dict(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            decay_from=self.decay_from,
+            weight=self.weight,
+            seed=seed,
+            max_steps=_smoke_steps(),
+        )
+
+    def train(
+        self,
+        seed: int = 0,
+        *,
+        device: str | torch.device | None = None,
+        callback: Callable[[Progress], None] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: bool = True,
+    ) -> tuple[Autoencoder, History]:
+        """Train from scratch and return the model, in eval mode, with its history. Same seed, same machine, same bits."""
+        images = data.load(self.data)
+        model = self.model(seed, images.shape)
+        history = training.fit(
+            model,
+            images.train.images,
+            self.objective_function(),
+            validation=images.validation.images,
+            device=device,
+            callback=callback,
+            checkpoint=checkpoint,
+            progress=progress,
+            **self.settings(seed),
+        )
+        return model, history
+
+    def trained(self, seed: int = 0, *, progress: bool = True) -> tuple[Autoencoder, History]:
+        """Like `train`, but a second call, even from another chapter, loads the weights of the first (see `run`)."""
+        run = self.run(seed, progress=progress)
+        return run.model, run.history
+
+    def run(self, seed: int = 0, *, progress: bool = True) -> Run:
+        """Train once and keep weights, history and recording in the user's cache; afterwards, load them.
+
+        The key is everything that decides the result: recipe, seed, package version and source, budget. `AE_CACHE=off`
+        disables the cache, `AE_CACHE=/some/folder` moves it.
+        """
+        path = self._cache_path(seed)
+        if path is not None and path.exists():
+            return self._load(path, seed)
+        recorder = Recorder(self.data)
+        model, history = self.train(seed, callback=recorder, progress=progress)
+        run = Run(model.cpu(), history, recorder.recording())
+        if path is not None:
+            tensors = {f"model.{k}": v for k, v in run.model.state_dict().items()}
+            tensors |= {f"recording.{f.name}": getattr(run.recording, f.name) for f in dataclasses.fields(Recording)}
+            training.write_tensors(
+                path, tensors, dict(recipe=dataclasses.asdict(self), seed=seed, history=history.records)
+            )
+        return run
+
+    def _cache_path(self, seed: int) -> Path | None:
+        where = os.environ.get("AE_CACHE", "")
+        if where == "off":
+            return None
+        key = [dataclasses.asdict(self), seed, autoencoders.__version__, _source_digest(), _smoke_steps()]
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+        return Path(where or user_cache_dir("autoencoders")) / "runs" / f"{self.name}-{seed}-{digest}.safetensors"
+
+    def _load(self, path: Path, seed: int) -> Run:
+        tensors, metadata = training.read_tensors(path)
+        model = self.model(seed)
+        model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        recording = {k.removeprefix("recording."): v for k, v in tensors.items() if k.startswith("recording.")}
+        return Run(model.eval(), History(metadata["history"]), Recording(**recording))
+
+
+class Recorder:
+    """A callback that keeps, after each epoch, eight reconstructions and the first two coordinates of 300 codes."""
+
+    def __init__(self, name: str, pictures: int = 8, points: int = 300) -> None:
+        test = data.load(name).test
+        self.originals, self.points, self.labels = test.images[:pictures], test.images[:points], test.labels[:points]
+        self.frames: list[tuple[int, Tensor, Tensor]] = []
+
+    @torch.no_grad()
+    def __call__(self, now: Progress) -> None:
+        training_mode = now.model.training
+        now.model.eval()
+        device = next(now.model.parameters()).device
+        pictures = now.model(self.originals.to(device)).cpu()
+        codes = now.model.encode(self.points.to(device)).cpu()
+        if codes.shape[1] == 1:
+            codes = torch.cat([codes, torch.zeros_like(codes)], 1)
+        self.frames.append((now.epoch, pictures, codes[:, :2].clone()))
+        now.model.train(training_mode)
+
+    def recording(self) -> Recording:
+        epochs, pictures, codes = zip(*self.frames, strict=True)
+        return Recording(torch.tensor(epochs), self.originals, torch.stack(pictures), torch.stack(codes), self.labels)
+
+
+def _smoke_steps() -> int | None:
+    """AE_BUDGET=smoke runs everything and learns nothing: three steps a recipe, for tests of the plumbing."""
+    budget = os.environ.get("AE_BUDGET", "full")
+    if budget not in ("full", "smoke"):
+        raise ValueError(f"AE_BUDGET must be 'full' or 'smoke', not {budget!r}")
+    return 3 if budget == "smoke" else None
+
+
+def _source_digest() -> str:
+    """A digest of the modules that decide what training does, so that an edited package never meets old weights."""
+    here = Path(__file__).parent
+    names = ("data", "models", "networks", "objectives", "recipes", "sprites", "training")
+    return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in names)).hexdigest()
+
+
+def names() -> list[str]:
+    """The names that `get` knows."""
+    return list(_RECIPES)
+
+
+def get(name: str) -> Recipe:
+    """The recipe called `name`.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if name not in _RECIPES:
+        raise ValueError(f"there is no recipe {name!r}; the recipes are {', '.join(_RECIPES)}")
+    return _RECIPES[name]
+
+
+_RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        # Chapter 2: linear maps, trained until they span the principal subspace.
+        Recipe("linear-digits-2", "digits", 2, "linear", learning_rate=1e-2, epochs=60),
+        Recipe("linear-digits-32", "digits", 32, "linear", learning_rate=5e-3, epochs=150),
+        # Chapter 1: the same small network at seven widths of the bottleneck.
+        *(Recipe(f"mlp-digits-{m}", "digits", m, "mlp", {"hidden": (256,)}) for m in (1, 2, 4, 8, 16, 32, 64)),
+        # Chapters 1, 3 and 5: two latents to look at, sixteen to reconstruct with.
+        Recipe("ae-digits-2", "digits", 2, "mlp", {"hidden": (256, 128)}),
+        Recipe("ae-digits-16", "digits", 16, "conv", epochs=30),
+        # Chapter 3: colour images at a sixth of their size, 3 x 32 x 32 / 6 = 512.
+        Recipe("ae-emoji", "emoji", 512, "conv", {"channels": (16, 32, 64), "hidden": 256}),
+    )
+}

@@ -1,0 +1,316 @@
+"""`fit`: the training loop of every chapter, in plain PyTorch, resumable and the same for its seed every time."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Generator, Tensor, nn
+
+from autoencoders.objectives import Terms
+
+Objective = Callable[[Any, Tensor, Generator], Terms]
+
+
+class NonFiniteLoss(FloatingPointError):
+    """The loss became infinite or NaN. The model has been put back to the last epoch that ended well."""
+
+
+@dataclass
+class History:
+    """What training measured: one record per epoch, terms in nats per example (means over the epoch)."""
+
+    records: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def last(self) -> dict[str, float]:
+        return self.records[-1]
+
+    def column(self, name: str) -> list[float]:
+        """One quantity over the epochs, such as `validation_loss`."""
+        if self.records and name not in self.last:
+            raise KeyError(f"no column {name!r}; the columns are {', '.join(self.last)}")
+        return [record[name] for record in self.records]
+
+    def plot(self, term: str = "loss", ax: Any = None) -> Any:
+        """Training and validation curves of `term` (`loss`, `distortion` or `rate`); returns the Axes."""
+        import matplotlib.pyplot as plt
+
+        ax = ax if ax is not None else plt.subplots(figsize=(5, 3))[1]
+        epochs = self.column("epoch")
+        ax.plot(epochs, self.column(f"train_{term}"), color="0.6", label="training")
+        if f"validation_{term}" in self.last:
+            ax.plot(epochs, self.column(f"validation_{term}"), color="#0072B2", label="validation")
+        ax.set(xlabel="epoch", ylabel=f"{term} (nats per example)")
+        ax.legend()
+        return ax
+
+    def __repr__(self) -> str:
+        if not self.records:
+            return "History(no epoch yet)"
+        shown = "validation_loss" if "validation_loss" in self.last else "train_loss"
+        return f"History({len(self.records)} epochs, {shown.replace('_', ' ')} {self.last[shown]:.4g} nats)"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands after a step; what `steps` yields and what a callback receives."""
+
+    model: nn.Module
+    history: History
+    epoch: int
+    step: int
+    total_steps: int
+    loss: float
+    epoch_ended: bool
+
+
+class Step(nn.Module):
+    """The objective as a module, so that whatever wraps modules (data parallelism, say) can wrap a training step."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model, self.objective = model, objective
+
+    def forward(self, x: Float[Tensor, "b c h w"], generator: Generator) -> Terms:
+        return self.objective(self.model, x, generator)
+
+
+def best_device() -> torch.device:
+    """CUDA if there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _generator(device: torch.device | str, *key: int) -> Generator:
+    """A generator of its own for every (seed, purpose, count): resuming needs no saved random state."""
+    return Generator(device).manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+
+
+def learning_rate_at(step: int, total: int, peak: float, decay_from: float) -> float:
+    """Constant, then a straight line to zero over the last part, from `decay_from * total` on."""
+    start = decay_from * total
+    return peak if step < start else peak * (total - step) / (total - start)
+
+
+def steps(
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    objective: Objective,
+    *,
+    epochs: int,
+    validation: Float[Tensor, "v c h w"] | None = None,
+    batch_size: int = 128,
+    learning_rate: float = 2e-3,
+    decay_from: float = 0.5,
+    weight: float = 1.0,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 200,
+    max_steps: int | None = None,
+) -> Iterator[Progress]:
+    """The loop itself, as a generator that yields after every step: `fit` drains it, a live panel takes it in bites.
+
+    Args and errors are those of `fit`.
+    """
+    _check_arguments(images, epochs, batch_size, learning_rate)
+    device = torch.device(device or best_device())
+    images, batches = images.to(device), -(-len(images) // batch_size)
+    validation = None if validation is None else validation.to(device)
+    total = min(epochs * batches, max_steps or epochs * batches)
+    step_module = Step(model.to(device), objective).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    history, done, sums = History(), 0, np.zeros(3)  # sums: distortion, rate, examples of the epoch so far
+    settings = dict(n=len(images), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+    settings |= dict(decay_from=decay_from, weight=weight, max_steps=max_steps)
+    if checkpoint is not None and Path(checkpoint).exists():
+        history, done, sums = _resume(Path(checkpoint), model, optimizer, settings)
+    good = _copy(model)
+    started = time.perf_counter() - (history.last["seconds"] if history.records else 0.0)
+
+    while done < total:
+        epoch = done // batches
+        order = torch.randperm(len(images), generator=_generator("cpu", seed, 0, epoch)).to(device)
+        for batch in order.split(batch_size)[done % batches : total - epoch * batches]:
+            optimizer.param_groups[0]["lr"] = learning_rate_at(done, total, learning_rate, decay_from)
+            terms = step_module(images[batch], _generator(device, seed, 1, done))
+            loss = terms.total(weight).mean()
+            distortion, rate = terms.distortion.detach().sum().item(), terms.rate.detach().sum().item()
+            if not np.isfinite(distortion + weight * rate):
+                model.load_state_dict(good)
+                raise NonFiniteLoss(
+                    f"the loss is not finite at step {done} (epoch {epoch + 1}): distortion {distortion / len(batch):.4g}, "
+                    f"rate {rate / len(batch):.4g} nats per example. The model holds the weights of the last good epoch "
+                    f"({len(history.records)}). Lower learning_rate (now {learning_rate:g}), or look for a logarithm or "
+                    f"a division of zero in the objective"
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            done += 1
+            sums += (distortion, rate, len(batch))
+            epoch_ended = done % batches == 0 or done == total
+            if epoch_ended:
+                record = dict(epoch=epoch + 1, step=done, seconds=time.perf_counter() - started)
+                record |= _named("train", *sums[:2] / sums[2], weight)
+                if validation is not None:
+                    record |= _validate(step_module, validation, weight, seed)
+                history.records.append(record)
+                sums = np.zeros(3)
+                if np.isfinite(record.get("validation_loss", record["train_loss"])):
+                    good = _copy(model)
+            if checkpoint is not None and (epoch_ended or done % checkpoint_every == 0):
+                _save(Path(checkpoint), model, optimizer, settings, history, done, sums)
+            yield Progress(model, history, epoch + 1, done, total, distortion / len(batch), epoch_ended)
+
+
+def fit(
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    objective: Objective,
+    *,
+    callback: Callable[[Progress], None] | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> History:
+    """Train `model` in place and return what was measured.
+
+    Args:
+        model: moved to `device` and left there, in eval mode.
+        images: the training set, as one tensor; batches are drawn from it by shuffled index.
+        objective: `objective(model, x, generator) -> Terms`; what is minimized is the batch mean of
+            `terms.distortion + weight * terms.rate`.
+        epochs: passes over `images`.
+        validation: held-out images, measured at the end of every epoch.
+        batch_size, learning_rate: Adam's; the rate falls in a straight line to zero from `decay_from` of all steps on.
+        weight: of the rate term (lambda, beta).
+        seed: decides shuffling and noise, not the initial weights: those were drawn when the model was made.
+        device: CUDA, MPS or CPU, the first there is, unless named.
+        checkpoint: a file written every `checkpoint_every` steps and after every epoch. If it exists, training goes on
+            from it and ends with the same bits as a run that was never stopped.
+        max_steps: stop early, for trying things out.
+        callback: called after every epoch.
+        progress: show a bar with the loss, in a notebook or a terminal.
+
+    Raises:
+        ValueError: unusable settings, or a checkpoint written by a run with other ones.
+        NonFiniteLoss: names the step and the terms; the model keeps its last good weights.
+    """
+    from tqdm.auto import tqdm
+
+    run = steps(model, images, objective, **settings)
+    with tqdm(disable=not progress or "AE_STATIC" in os.environ, unit="step", dynamic_ncols=True) as bar:
+        now = None
+        for now in run:
+            bar.total = now.total_steps
+            bar.update(now.step - bar.n)
+            if now.epoch_ended:
+                shown = {k.replace("validation_", ""): v for k, v in now.history.last.items() if k.startswith("valid")}
+                bar.set_postfix({k: f"{v:.4g}" for k, v in (shown or {"loss": now.history.last["train_loss"]}).items()})
+                if callback is not None:
+                    callback(now)
+    model.eval()
+    if now is not None:
+        return now.history
+    return load_history(settings["checkpoint"])  # the checkpoint was of a finished run: nothing was left to do
+
+
+def _check_arguments(images: Tensor, epochs: int, batch_size: int, learning_rate: float) -> None:
+    if images.dim() != 4 or not images.is_floating_point():
+        raise ValueError(
+            f"images must be one float tensor (n, channels, height, width), not {images.dtype} of shape "
+            f"{tuple(images.shape)}; use data.load(...).train.images, or images.float() / 255"
+        )
+    for name, value in (("the number of images", len(images)), ("epochs", epochs), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be positive, not {learning_rate}")
+
+
+def _named(split: str, distortion: float, rate: float, weight: float) -> dict[str, float]:
+    distortion, rate = float(distortion), float(rate)
+    return {
+        f"{split}_loss": distortion + weight * rate,
+        f"{split}_distortion": distortion,
+        f"{split}_rate": rate,
+    }
+
+
+@torch.no_grad()
+def _validate(step: Step, images: Tensor, weight: float, seed: int) -> dict[str, float]:
+    """The terms on held-out images, with the same noise every epoch so that epochs can be compared."""
+    step.eval()
+    generator = _generator(images.device, seed, 2)
+    sums = np.zeros(2)
+    for x in images.split(500):
+        terms = step(x, generator)
+        sums += (terms.distortion.sum().item(), terms.rate.sum().item())
+    step.train()
+    return _named("validation", *sums / len(images), weight)
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Write a safetensors file with JSON metadata, beside its place first: no reader ever sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, beside, {k: json.dumps(v) for k, v in metadata.items()})
+    with open(beside, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_tensors` wrote.
+
+    Raises:
+        ValueError: the file is damaged or not one of ours.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = {k: json.loads(v) for k, v in (file.metadata() or {}).items()}
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 - not a mapping
+    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise ValueError(f"{path} is damaged or not a saved run ({error}); delete it to train again") from error
+
+
+def _save(path: Path, model: nn.Module, optimizer: Any, settings: Any, history: History, done: int, sums: Any) -> None:
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{i}.{k}": v for k, v in state.items()}
+    write_tensors(path, tensors, dict(settings=settings, history=history.records, step=done, sums=list(sums)))
+
+
+def _resume(path: Path, model: nn.Module, optimizer: Any, settings: Any) -> tuple[History, int, np.ndarray]:
+    tensors, metadata = read_tensors(path)
+    if metadata.get("settings") != settings:
+        was = metadata.get("settings") or {}
+        changed = [f"{k}: {was.get(k)} then, {v} now" for k, v in settings.items() if was.get(k) != v]
+        raise ValueError(f"{path} belongs to another run ({'; '.join(changed)}); give each run its own checkpoint file")
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, i, key = name.split(".", 2)
+            state.setdefault(int(i), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return History(metadata["history"]), metadata["step"], np.array(metadata["sums"])
+
+
+def load_history(path: str | os.PathLike[str]) -> History:
+    """The history in a checkpoint or a saved run."""
+    return History(read_tensors(Path(path))[1]["history"])

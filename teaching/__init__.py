@@ -1,0 +1,1 @@
+"""Editions of the book's source: what readers, students and instructors each get to see."""

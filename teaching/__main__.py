@@ -1,0 +1,36 @@
+"""`python -m teaching`: write an edition of the book's source, build the site, or build one page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from teaching import editions, site
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m teaching", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    edition = commands.add_parser("edition", help="write an edition's source to a folder")
+    edition.add_argument("name", choices=sorted(editions.EDITIONS))
+    edition.add_argument("dest", type=Path)
+    commands.add_parser("build", help="build the public edition to _build/html")
+    page = commands.add_parser("page", help="build one page, for instance autoencoders/linear")
+    page.add_argument("page")
+    given = parser.parse_args(arguments)
+    try:
+        if given.command == "edition":
+            written = editions.write(given.name, ROOT, given.dest)
+            print(f"{len(written)} pages of the {given.name} edition are in {given.dest}")
+            return 0
+        return site.build(ROOT) if given.command == "build" else site.build_page(ROOT, given.page)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

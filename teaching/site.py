@@ -1,0 +1,135 @@
+"""Build an edition as a site, whole or one page of it, with Jupyter Book."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from teaching import editions
+
+LABEL = re.compile(r"^\(([\w-]+)\)=|^\s*:?(?:label|name): *([\w-]+)|^\$\$ *\(([\w-]+)\)", re.MULTILINE)
+UNRESOLVED = re.compile(
+    r"undefined label: '?([\w-]+)|equation not found: ([\w-]+)|unknown document: '?\.*/?([\w/.-]+)|"
+    r"(?:reference target not found|Failed to create a cross reference[^:]*|label): '?\"?([\w-]+)"
+)
+
+
+def key(root: Path) -> str:
+    """A hash of all that a chapter's outputs depend on besides its own text: package, data, pinned versions, Python."""
+    digest = hashlib.sha256(repr((sys.version_info[:2], os.environ.get("AE_BUDGET", ""))).encode())
+    files = [root / "requirements.txt"]
+    for path in sorted((root / "code").rglob("*")):
+        generated = "__pycache__" in path.parts or any(part.endswith(".egg-info") for part in path.parts)
+        if path.is_file() and not generated:
+            files.append(path)
+    for path in files:
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def configure(source: Path, cache: Path, **changes: Any) -> None:
+    """Set in the edition's own `_config.yml` what depends on this build: the execution cache, the repository's address."""
+    path = source / "_config.yml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["execute"]["cache"] = str(cache)
+    url = os.environ.get("AE_REPOSITORY_URL", config["repository"]["url"])
+    if url:
+        config["repository"]["url"] = url
+        config["html"]["use_repository_button"] = True
+    else:
+        del config["repository"]
+    path.write_text(yaml.safe_dump({**config, **changes}, sort_keys=False), encoding="utf-8")
+
+
+def jupyter_book(source: Path, output: Path, cache: Path, *flags: str) -> tuple[int, str]:
+    """Run `jupyter-book build`, showing what it prints; return its exit status and that text."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command += ["build", str(source), "--path-output", str(output), "--all", *flags]
+    environment = {
+        **os.environ,
+        "AE_STATIC": "1",
+        "AE_CACHE": os.environ.get("AE_CACHE", str(cache / "models")),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    said = []
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+    ) as process:
+        stream = process.stdout
+        if stream is None:
+            raise RuntimeError("jupyter-book's output could not be read")
+        for line in stream:
+            said.append(line)
+            print(line, end="", flush=True)
+    return process.returncode, "".join(said)
+
+
+def build(root: Path, edition: str = "public") -> int:
+    """Build `edition` of the book to `_build/html`; every warning is an error. Return the exit status."""
+    work = root / "_build"
+    source, cache = work / edition, work / "cache" / key(root)
+    editions.write(edition, root, source)
+    configure(source, cache)
+    shutil.rmtree(work / "html", ignore_errors=True)
+    status, said = jupyter_book(source, root, cache, "-W", "-n", "--keep-going")
+    (work / "build.log").write_text(said, encoding="utf-8")
+    index = work / "html" / "index.html"
+    if status == 0 and not index.exists():
+        print(f"The build reported success but wrote no {index}", file=sys.stderr)
+        status = 1
+    if status == 0:
+        print(f"\nThe book is in {index}\nOpen that file in a browser, or serve it with:  make serve")
+    return status
+
+
+def build_page(root: Path, page: str) -> int:
+    """Build one page (a path under `book/`, without suffix) and the references; return the exit status.
+
+    Links to pages that are not part of this build are left unresolved without complaint; other warnings fail it.
+    """
+    page = page.removeprefix("book/").removesuffix(".md")
+    if not (root / "book" / f"{page}.md").exists():
+        names = sorted(path.relative_to(root / "book").with_suffix("").as_posix() for path in _pages(root))
+        print(f"there is no book/{page}.md; pages are: {', '.join(names)}", file=sys.stderr)
+        return 2
+    work = root / "_build" / "chapter" / page.replace("/", "-")
+    source, cache = work / "source", root / "_build" / "cache" / key(root)
+    editions.write("public", root, source, only={page, "appendix/references"})
+    configure(source, work / "cache" / cache.name)
+    toc: dict[str, Any] = {"format": "jb-book", "root": f"book/{page}"}
+    if page != "appendix/references":
+        toc["chapters"] = [{"file": "book/appendix/references"}]
+    (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+    status, said = jupyter_book(source, work, cache, "-n", "-q")
+    elsewhere = {label for path in _pages(root) for label in labels(path.read_text(encoding="utf-8"))}
+    faults = [line for line in said.splitlines() if re.search(r"WARNING|ERROR", line) and not _outside(line, elsewhere)]
+    if faults:
+        print(f"\n{len(faults)} to put right (links into other pages of the book are not counted):")
+        print("\n".join(faults))
+    html = work / "_build" / "html" / "book" / f"{page}.html"
+    print(f"\nThe page is in {html}")
+    return status or int(bool(faults))
+
+
+def labels(text: str) -> set[str]:
+    """Every label that a chapter's source defines."""
+    return {label for match in LABEL.finditer(text) for label in match.groups() if label}
+
+
+def _outside(warning: str, known: set[str]) -> bool:
+    match = UNRESOLVED.search(warning)
+    return match is not None and any(group in known or (group and "/" in group) for group in match.groups() if group)
+
+
+def _pages(root: Path) -> list[Path]:
+    return [path for path in editions.source_files(root) if path.suffix == ".md"]
