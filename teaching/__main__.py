@@ -1,9 +1,10 @@
-"""`python -m teaching`: write an edition of the book's source, build the site, or build one page."""
+"""`python -m teaching`: check the chapters, write an edition of their source, build the site or one page of it."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 from teaching import editions, site
@@ -17,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     edition = commands.add_parser("edition", help="write an edition's source to a folder")
     edition.add_argument("name", choices=sorted(editions.EDITIONS))
     edition.add_argument("dest", type=Path)
+    commands.add_parser("check", help="read every chapter and say what is not the book's syntax")
     commands.add_parser("build", help="build the public edition to _build/html")
     page = commands.add_parser("page", help="build one page, for instance autoencoders/linear")
     page.add_argument("page")
@@ -25,6 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
         if given.command == "edition":
             written = editions.write(given.name, ROOT, given.dest)
             print(f"{len(written)} pages of the {given.name} edition are in {given.dest}")
+            return 0
+        if given.command == "check":
+            with tempfile.TemporaryDirectory() as folder:
+                for name in sorted(editions.EDITIONS):
+                    editions.write(name, ROOT, Path(folder) / name)
             return 0
         return site.build(ROOT) if given.command == "build" else site.build_page(ROOT, given.page)
     except ValueError as error:

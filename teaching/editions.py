@@ -1,7 +1,7 @@
 """Editions: the book's source tree, filtered for one kind of reader.
 
-`python -m teaching edition public DEST` writes what the published site is built from. Solutions and hidden tests are taken
-out of the source itself, because a page's source is published with it.
+`python -m teaching edition public DEST` writes what the published site is built from. Solutions and hidden tests are
+taken out of the source itself, because a page's source is published with it.
 """
 
 from __future__ import annotations
@@ -115,6 +115,8 @@ def filter_blocks(blocks: tuple[Block, ...], path: str, rules: Rules, solutions:
                     path, block.line, f"the self-check exercise `{due}` has no solution in book/solutions"
                 )
             due = ""
+    if dropping:
+        raise SourceError(path, blocks[-1].line, "a {solution-start} without its {solution-end}")
     text = "\n".join(lines) + "\n"
     if rules.answers == "stub":
         _assert_clean(text, path)

@@ -36,7 +36,7 @@ def key(root: Path) -> str:
 
 
 def configure(source: Path, cache: Path, **changes: Any) -> None:
-    """Set in the edition's own `_config.yml` what depends on this build: the execution cache, the repository's address."""
+    """Set in the edition's `_config.yml` what depends on this build: the execution cache, the repository's address."""
     path = source / "_config.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config["execute"]["cache"] = str(cache)
@@ -112,7 +112,11 @@ def build_page(root: Path, page: str) -> int:
     (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
     status, said = jupyter_book(source, work, cache, "-n", "-q")
     elsewhere = {label for path in _pages(root) for label in labels(path.read_text(encoding="utf-8"))}
-    faults = [line for line in said.splitlines() if re.search(r"WARNING|ERROR", line) and not _outside(line, elsewhere)]
+    faults = [
+        line
+        for line in said.splitlines()
+        if re.search(r": (WARNING|ERROR|CRITICAL)", line) and not _outside(line, elsewhere)
+    ]
     if faults:
         print(f"\n{len(faults)} to put right (links into other pages of the book are not counted):")
         print("\n".join(faults))

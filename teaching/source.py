@@ -1,7 +1,7 @@
 """Chapter source (MyST Markdown) as blocks, with every directive, role and cell tag checked against a list.
 
-The filter that keeps solutions out of the published pages rests on names: a tag misspelled as `hidden_test` would publish
-the test. So nothing unknown is passed on: `SourceError` names the file and line.
+The filter that keeps solutions out of the published pages rests on names: a tag misspelled as `hidden_test` would
+publish the test. So nothing unknown is passed on: `SourceError` names the file and line.
 """
 
 from __future__ import annotations
@@ -13,20 +13,23 @@ from typing import Any, Literal
 
 import yaml
 
-CELL_TAGS = frozenset(
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CELL_TAGS = _names(
     "setup answer test hidden-test hide-input hide-output remove-cell remove-input remove-output remove-stdout "
-    "remove-stderr widget full-width output_scroll self-check".split()
+    "remove-stderr widget full-width output_scroll self-check"
 )
-VERBATIM_DIRECTIVES = frozenset("code-cell math source bibliography image raw code-block".split())
-DIRECTIVES = VERBATIM_DIRECTIVES | frozenset(
+VERBATIM_DIRECTIVES = _names("code-cell math source bibliography image raw code-block")
+DIRECTIVES = VERBATIM_DIRECTIVES | _names(
     "admonition note tip warning important dropdown figure diagram exercise exercise-start exercise-end solution "
     "solution-start solution-end list-table table glossary grid grid-item-card card tab-set tab-item margin glue "
     "prf:theorem prf:proof prf:definition prf:lemma prf:proposition prf:corollary prf:remark prf:example "
-    "prf:algorithm".split()
+    "prf:algorithm"
 )
-ROLES = frozenset(
-    "ref numref eq doc math term abbr sub sup kbd cite cite:p cite:t cite:ps cite:ts prf:ref glue glue:text".split()
-)
+ROLES = _names("ref numref eq doc math term abbr sub sup kbd cite cite:p cite:t cite:ps cite:ts prf:ref glue glue:text")
 
 OPENING = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,}|:{3,})(?P<info>.*)$")
 DIRECTIVE = re.compile(r"^\{(?P<name>[^}]*)\}\s*(?P<argument>.*)$")

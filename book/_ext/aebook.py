@@ -13,18 +13,20 @@ import os
 import re
 import shutil
 import textwrap
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinxcontrib.bibtex.plugin import register_plugin
+from sphinxcontrib.bibtex.style.referencing import BracketStyle
+from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 
-logger = logging.getLogger(__name__)
-
-# What `tex-chtml.js` loads while it runs, relative to MathJax's folder: fonts, and the small TeX extensions it fetches on first use.
+# What `tex-chtml.js` loads while it runs: its fonts, and the small TeX extensions that it fetches on first use.
 MATHJAX_FILES = (
     "tex-chtml.js",
     "output/chtml/fonts/woff-v2",
@@ -99,7 +101,7 @@ class Source(SphinxDirective):
 
 
 def inline_svg(svg: str, name: str, alt: str) -> str:
-    """`svg` ready to stand in a page: ids made unique by `name`, an accessible label, a size that gives way to the column.
+    """`svg` ready to stand in a page: ids made unique by `name`, an accessible label, no wider than the column.
 
     Raises:
         ValueError: if it is not an SVG with a `viewBox`.
@@ -183,8 +185,6 @@ def copy_mathjax(app: Sphinx) -> None:
 
 def _cell_times(notebook: Any) -> list[dict[str, Any]]:
     """First line of code and seconds of each executed cell."""
-    from datetime import datetime
-
     times = []
     for cell in notebook.cells:
         stamps = cell.get("metadata", {}).get("execution", {})
@@ -227,11 +227,39 @@ def write_times(app: Sphinx, error: Exception | None) -> None:
         (Path(app.outdir).parent / "chapter-times.json").write_text(json.dumps(pages, indent=1))
 
 
+# Ids that sphinx-exercise and sphinx-proof give to every one of their boxes: repeated ids are not valid HTML.
+REPEATED_IDS = frozenset({"exercise-content", "solution-content", "proof-content", "proof"})
+
+
+def drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Take the ids that would stand on a page more than once off the boxes that bear them."""
+    for kind in (nodes.section, nodes.admonition):
+        for node in doctree.findall(kind):
+            node["ids"] = [name for name in node["ids"] if name not in REPEATED_IDS]
+
+
+def round_brackets() -> BracketStyle:
+    return BracketStyle(left="(", right=")")
+
+
+@dataclass
+class RoundAuthorYear(AuthorYearReferenceStyle):
+    """Citations as Kramer (1991) and (Kramer, 1991)."""
+
+    bracket_parenthetical: BracketStyle = field(default_factory=round_brackets)
+    bracket_textual: BracketStyle = field(default_factory=round_brackets)
+    bracket_author: BracketStyle = field(default_factory=round_brackets)
+    bracket_label: BracketStyle = field(default_factory=round_brackets)
+    bracket_year: BracketStyle = field(default_factory=round_brackets)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     os.environ["AE_STATIC"] = "1"  # The kernels inherit it: widgets then return pages' own HTML.
+    register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundAuthorYear)
     app.add_directive("source", Source)
     app.add_directive("diagram", Diagram)
     app.connect("builder-inited", record_times)
     app.connect("builder-inited", copy_mathjax)
+    app.connect("doctree-resolved", drop_repeated_ids)
     app.connect("build-finished", write_times)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

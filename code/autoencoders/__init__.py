@@ -21,6 +21,8 @@ _MODULES = (
     "recipes",
     "figures",
     "export",
+    "views",
+    "panel",
     "widgets",
     "checks",
 )

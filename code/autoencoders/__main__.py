@@ -5,6 +5,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from autoencoders import data, evaluation, recipes, training
 
@@ -23,7 +24,7 @@ def _train(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.out or f"runs/{arguments.name}-{arguments.seed}")
     model, history = recipe.train(arguments.seed, device=arguments.device, checkpoint=folder / "checkpoint.safetensors")
     test = data.load(recipe.data).test.images
-    result = dict(recipe=dataclasses.asdict(recipe), seed=arguments.seed, history=history.records)
+    result: dict[str, Any] = dict(recipe=dataclasses.asdict(recipe), seed=arguments.seed, history=history.records)
     result["test_mse"] = evaluation.mse(model, test)
     training.write_tensors(folder / "model.safetensors", dict(model.state_dict()), dict(recipe=result["recipe"]))
     (folder / "run.json").write_text(json.dumps(result, indent=2) + "\n")

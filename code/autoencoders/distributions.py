@@ -1,5 +1,7 @@
 """The distributions of the book, as `torch.distributions` objects whose `log_prob` is one number per example, in nats."""
 
+import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -27,16 +29,19 @@ def normal(mean: Float[Tensor, "b *event"], scale: Float[Tensor, "..."] | float 
 
 
 def bounded_log_var(raw: Float[Tensor, "..."], low: float = -12.0, high: float = 8.0) -> Float[Tensor, "..."]:
-    """Log-variance squeezed smoothly into (low, high); its slope at `raw = 0` is 1 and nowhere exactly zero.
+    """Log-variance squeezed smoothly into (low, high); its slope is 1 at `raw = 0` and positive everywhere.
 
     A hard clamp would have zero gradient outside its range, so a unit that strays there could never come back.
     """
     if not low < 0 < high:
         raise ValueError(f"the bounds must lie on both sides of 0 (unit variance), not at {low} and {high}")
-    # x / sqrt(1 + x^2) approaches its limits like 1/x^2, so the gradient stays far above rounding where tanh's is lost.
+    # x / sqrt(1 + x^2) approaches its limits like 1/x^2, so its gradient outlives tanh's by far. Beyond |x| = 1 the same
+    # function is written as sign(x) / sqrt(1 + 1/x^2): its derivative is then one product, without cancellation.
     limit = torch.where(raw > 0, high, -low).to(raw.dtype)
-    scaled = raw / limit
-    return limit * scaled / (1 + scaled**2).sqrt()
+    x = raw / limit
+    tail = x.abs() > 1
+    inner, outer = torch.where(tail, 0.0, x), torch.where(tail, x, 1.0)
+    return limit * torch.where(tail, outer.sign() * (1 + outer**-2).rsqrt(), inner * (1 + inner**2).rsqrt())
 
 
 def bernoulli(logits: Float[Tensor, "b *event"]) -> td.Independent:
@@ -60,8 +65,56 @@ class _StrictBernoulli(td.Bernoulli):
 
 
 def continuous_bernoulli(logits: Float[Tensor, "b *event"]) -> td.Independent:
-    """A density on [0, 1] with the Bernoulli's form and its own normalizer (Loaiza-Ganem and Cunningham 2019, eq. 7)."""
-    return td.Independent(td.ContinuousBernoulli(logits=logits, validate_args=False), logits.dim() - 1)
+    """A density on [0, 1] with the Bernoulli's form and its own normalizer (Loaiza-Ganem and Cunningham 2019, eq. 7).
+
+    Raises (in `log_prob`):
+        ValueError: `x` leaves [0, 1].
+    """
+    return td.Independent(_ContinuousBernoulli(logits), logits.dim() - 1)
+
+
+class _ContinuousBernoulli(td.Distribution):
+    """p(x) = C exp(l x) / (1 + exp(l)) for logits l, with C = l / tanh(l / 2), which is 2 at l = 0.
+
+    Written in the logits: torch's own rounds the probability first and, in single precision, stops integrating to 1
+    where |l| > 16.
+    """
+
+    arg_constraints: ClassVar[dict] = {}
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+        super().__init__(batch_shape=logits.shape, validate_args=False)
+
+    def _split(self) -> tuple[Tensor, Tensor]:
+        """Where |l| is too small to divide by, and the logits with those places filled (so that gradients stay finite)."""
+        small = self.logits.abs() < 0.1
+        return small, torch.where(small, 1.0, self.logits)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        if not bool(((value >= 0) & (value <= 1)).all()):
+            raise ValueError(
+                f"a continuous Bernoulli lives on [0, 1], but the data reach from {value.min().item():.4g} to "
+                f"{value.max().item():.4g}; rescale them, or use `normal` for data without bounds"
+            )
+        small, safe = self._split()
+        normalizer = torch.log(safe / torch.tanh(safe / 2))
+        series = math.log(2) + self.logits**2 / 12 - self.logits**4 / 1440
+        return self.logits * value - F.softplus(self.logits) + torch.where(small, series, normalizer)
+
+    @property
+    def mean(self) -> Tensor:
+        small, safe = self._split()
+        return torch.where(
+            small, 0.5 + self.logits / 12 - self.logits**3 / 720, 0.5 + 0.5 / torch.tanh(safe / 2) - 1 / safe
+        )
+
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        u = torch.rand(*sample_shape, *self.logits.shape, dtype=self.logits.dtype, device=self.logits.device)
+        l = torch.where(self.logits.abs() < 1e-5, 1e-5, self.logits)
+        # The inverse of the distribution function (1 - exp(l x)) / (1 - exp(l)), mirrored so that exp never overflows.
+        x = -torch.log1p(u * torch.expm1(-l.abs())) / l.abs()
+        return torch.where(l > 0, 1 - x, x)
 
 
 def categorical(logits: Float[Tensor, "b *event classes"]) -> td.Independent:
@@ -74,30 +127,49 @@ class _DiscretizedLogistic(td.Distribution):
 
     arg_constraints: ClassVar[dict] = {}
 
-    def __init__(self, mean: Tensor, log_scale: Tensor, levels: int) -> None:
-        self.mean_, self.log_scale, self.levels = mean, log_scale.expand_as(mean), levels
-        super().__init__(batch_shape=mean.shape, validate_args=False)
+    def __init__(self, location: Tensor, log_scale: Tensor, levels: int) -> None:
+        self.location, self.log_scale, self.levels = location, log_scale.expand_as(location), levels
+        super().__init__(batch_shape=location.shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        half = 0.5 / (self.levels - 1)
+        step = 1 / (self.levels - 1)
+        if not bool(((value / step - (value / step).round()).abs() < 0.01).all() & ((value >= 0) & (value <= 1)).all()):
+            raise ValueError(
+                f"the {self.levels} levels are 0, 1/{self.levels - 1}, ..., 1, but the data hold other values (between "
+                f"{value.min().item():.4g} and {value.max().item():.4g}); round them, `(x * {self.levels - 1}).round() "
+                f"/ {self.levels - 1}`"
+            )
         inverse = torch.exp(-self.log_scale)
-        above, below = (value - self.mean_ + half) * inverse, (value - self.mean_ - half) * inverse
-        above = torch.where(value > 1 - half, torch.inf, above)
-        below = torch.where(value < half, -torch.inf, below)
+        above, below = (value - self.location + step / 2) * inverse, (value - self.location - step / 2) * inverse
         # log(sigmoid(a) - sigmoid(b)), a > b, without cancellation: log sig(a) + log sig(-b) + log(1 - exp(b - a)).
-        return F.logsigmoid(above) + F.logsigmoid(-below) + torch.log(-torch.expm1(below - above))
+        # In the end bins a or b is infinite, so that two of the three terms are zero.
+        first, last = value < step / 2, value > 1 - step / 2
+        inside = F.logsigmoid(above) + F.logsigmoid(-below) + torch.log(-torch.expm1(-step * inverse))
+        return torch.where(first, F.logsigmoid(above), torch.where(last, F.logsigmoid(-below), inside))
+
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        u = torch.rand(*sample_shape, *self.location.shape, dtype=self.location.dtype, device=self.location.device)
+        x = self.location + torch.exp(self.log_scale) * torch.logit(u, eps=torch.finfo(u.dtype).tiny)
+        return (x.clamp(0, 1) * (self.levels - 1)).round() / (self.levels - 1)
 
 
 def discretized_logistic(
-    mean: Float[Tensor, "b *event"], log_scale: Float[Tensor, "..."], levels: int = 256
+    location: Float[Tensor, "b *event"], log_scale: Float[Tensor, "..."] | float, levels: int = 256
 ) -> td.Independent:
-    """Probabilities of `levels` equally spaced values in [0, 1] under a binned logistic (Kingma et al. 2016, sec. 5.3)."""
-    return td.Independent(_DiscretizedLogistic(mean, torch.as_tensor(log_scale), levels), mean.dim())
+    """Probabilities of `levels` equally spaced values in [0, 1] under a binned logistic (Kingma et al. 2016, sec. 5.3).
+
+    `log_prob(x)` is `(b,)`.
+
+    Raises (in `log_prob`):
+        ValueError: `x` is not one of the levels.
+    """
+    log_scale = torch.as_tensor(log_scale, dtype=location.dtype, device=location.device)
+    return td.Independent(_DiscretizedLogistic(location, log_scale, levels), location.dim() - 1)
 
 
 def kl_to_standard_normal(mean: Float[Tensor, "b m"], log_var: Float[Tensor, "b m"]) -> Float[Tensor, "b"]:
     """KL(N(mean, diag exp(log_var)) || N(0, I)) in nats, summed over the m coordinates (Kingma and Welling 2014, app. B)."""
-    return 0.5 * (mean**2 + log_var.exp() - 1 - log_var).flatten(1).sum(1)
+    return 0.5 * (mean**2 + torch.expm1(log_var) - log_var).flatten(1).sum(1)
 
 
 def kl_normal(

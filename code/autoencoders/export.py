@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import networks
+from autoencoders import networks
 
 LARGEST = 250_000
 """Parameters a packed network may have: beyond it the page is slow to load and to answer."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from cycler import cycler
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ CLASS_COLORS = (
     "#D55E00",
     "#6A3D9A",
     "#8C8C8C",
-    "#B5A900",
+    "#A6CE39",
     "#4D2C1D",
 )
 
@@ -53,7 +54,7 @@ def style() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": False,
-            "axes.prop_cycle": mpl.cycler(color=list(COLORS.values())[1:]),
+            "axes.prop_cycle": cycler(color=list(COLORS.values())[1:]),
             "legend.frameon": False,
             "image.cmap": "gray_r",
             "svg.hashsalt": "autoencoders",
@@ -137,7 +138,8 @@ def scatter_codes(
         mine = points[classes == k]
         if len(mine) and len(class_names) <= len(CLASS_COLORS):
             box = dict(boxstyle="circle,pad=0.15", facecolor="white", edgecolor=CLASS_COLORS[k], alpha=0.9)
-            ax.annotate(name, np.median(mine, axis=0), ha="center", va="center", fontsize=8, bbox=box)
+            x, y = np.median(mine, axis=0)
+            ax.annotate(name, (x, y), ha="center", va="center", fontsize=8, bbox=box)
     ax.set(xlabel="$z_1$", ylabel="$z_2$")
     return ax
 

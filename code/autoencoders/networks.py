@@ -11,6 +11,7 @@ from math import prod
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Shape = tuple[int, int, int]
 
@@ -48,6 +49,52 @@ class MLPDecoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "b m"]) -> Float[Tensor, "b c h w"]:
         return self.net(z)
+
+
+class SparseEncoder(nn.Module):
+    """relu(W x + b): codes that can be exactly zero. Book: eq-sparse-denoising-encoder.
+
+    With `top_k`, only the `top_k` largest entries of each code survive (Makhzani and Frey 2014): the number of active units is
+    then chosen and not bought by a penalty.
+
+    Raises:
+        ValueError: `top_k` is not between 1 and `latent`.
+    """
+
+    def __init__(self, shape: Shape, latent: int, top_k: int | None = None) -> None:
+        super().__init__()
+        if top_k is not None and not 1 <= top_k <= latent:
+            raise ValueError(f"top_k is how many of the {latent} units may be active, from 1 to {latent}; got {top_k}")
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), latent), nn.ReLU())
+        self.top_k = top_k
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
+        z = self.net(x)
+        if self.top_k is None:
+            return z
+        values, units = z.topk(self.top_k, dim=1)
+        return torch.zeros_like(z).scatter(1, units, values)
+
+
+class UnitNormDecoder(nn.Module):
+    """D z + c with columns of length 1, so that codes cannot shrink at the columns' expense. Book: eq-sparse-denoising-unit.
+
+    The columns are divided by their lengths in every forward pass: training cannot leave the constraint.
+    """
+
+    def __init__(self, shape: Shape, latent: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.weight = nn.Parameter(torch.randn(prod(shape), latent))
+        self.bias = nn.Parameter(torch.zeros(prod(shape)))
+
+    @property
+    def features(self) -> Float[Tensor, "m c h w"]:
+        """The columns of D as pictures: what one active unit adds to the reconstruction."""
+        return F.normalize(self.weight, dim=0).T.unflatten(1, self.shape)
+
+    def forward(self, z: Float[Tensor, "b m"]) -> Float[Tensor, "b c h w"]:
+        return F.linear(z, F.normalize(self.weight, dim=0), self.bias).unflatten(1, self.shape)
 
 
 def _halved(shape: Shape, times: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -28,6 +28,7 @@ NETWORKS = {
     "mlp": (networks.MLPEncoder, networks.MLPDecoder),
     "conv": (networks.ConvEncoder, networks.ConvDecoder),
     "residual": (networks.ResidualEncoder, networks.ResidualDecoder),
+    "sparse": (networks.SparseEncoder, networks.UnitNormDecoder),
     "transformer": (networks.PatchTransformerEncoder, networks.PatchTransformerDecoder),
 }
 OBJECTIVES = {
@@ -73,6 +74,7 @@ class Recipe:
     batch_size: int = 128
     learning_rate: float = 2e-3
     decay_from: float = 0.5
+    data_options: dict[str, Any] = field(default_factory=dict)
     expected: str = ""
 
     def __post_init__(self) -> None:
@@ -91,10 +93,14 @@ class Recipe:
             raise ValueError(f"a recipe has no {', '.join(unknown)}; its fields are {', '.join(fields)}")
         return dataclasses.replace(self, **changes)
 
+    def dataset(self) -> data.Dataset:
+        """The images it trains on, loaded with `data_options`."""
+        return data.load(self.data, **self.data_options)
+
     def model(self, seed: int = 0, shape: tuple[int, int, int] | None = None) -> Autoencoder:
         """The untrained model; its initial weights depend on `seed` alone, and the global random state is put back."""
         encoder, decoder = NETWORKS[self.network]
-        shape = shape or data.load(self.data).shape
+        shape = shape or self.dataset().shape
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return Autoencoder(encoder(shape, self.latent, **self.options), decoder(shape, self.latent, **self.options))
@@ -126,7 +132,7 @@ class Recipe:
         progress: bool = True,
     ) -> tuple[Autoencoder, History]:
         """Train from scratch and return the model, in eval mode, with its history. Same seed, same machine, same bits."""
-        images = data.load(self.data)
+        images = self.dataset()
         model = self.model(seed, images.shape)
         history = training.fit(
             model,
@@ -155,7 +161,7 @@ class Recipe:
         path = self._cache_path(seed)
         if path is not None and path.exists():
             return self._load(path, seed)
-        recorder = Recorder(self.data)
+        recorder = Recorder(self.dataset())
         model, history = self.train(seed, callback=recorder, progress=progress)
         run = Run(model.cpu(), history, recorder.recording())
         if path is not None:
@@ -185,8 +191,8 @@ class Recipe:
 class Recorder:
     """A callback that keeps, after each epoch, eight reconstructions and the first two coordinates of 300 codes."""
 
-    def __init__(self, name: str, pictures: int = 8, points: int = 300) -> None:
-        test = data.load(name).test
+    def __init__(self, images: data.Dataset, pictures: int = 8, points: int = 300) -> None:
+        test = images.test
         self.originals, self.points, self.labels = test.images[:pictures], test.images[:points], test.labels[:points]
         self.frames: list[tuple[int, Tensor, Tensor]] = []
 
@@ -196,7 +202,7 @@ class Recorder:
         now.model.eval()
         device = next(now.model.parameters()).device
         pictures = now.model(self.originals.to(device)).cpu()
-        codes = now.model.encode(self.points.to(device)).cpu()
+        codes = cast(Autoencoder, now.model).encode(self.points.to(device)).cpu()
         if codes.shape[1] == 1:
             codes = torch.cat([codes, torch.zeros_like(codes)], 1)
         self.frames.append((now.epoch, pictures, codes[:, :2].clone()))

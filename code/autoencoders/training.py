@@ -162,7 +162,7 @@ def steps(
             epoch_ended = done % batches == 0 or done == total
             if epoch_ended:
                 record = dict(epoch=epoch + 1, step=done, seconds=time.perf_counter() - started)
-                record |= _named("train", *sums[:2] / sums[2], weight)
+                record |= _named("train", sums[0] / sums[2], sums[1] / sums[2], weight)
                 if validation is not None:
                     record |= _validate(step_module, validation, weight, seed)
                 history.records.append(record)
@@ -257,7 +257,7 @@ def _validate(step: Step, images: Tensor, weight: float, seed: int) -> dict[str,
         terms = step(x, generator)
         sums += (terms.distortion.sum().item(), terms.rate.sum().item())
     step.train()
-    return _named("validation", *sums / len(images), weight)
+    return _named("validation", sums[0] / len(images), sums[1] / len(images), weight)
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

@@ -117,8 +117,6 @@ def overflow() -> Callable[[Page], float]:
     """`overflow(page)`: by how many pixels the page is wider than its window; 0 where nothing sticks out."""
 
     def measure(page: Page) -> float:
-        return page.evaluate(
-            "Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth)"
-        )
+        return page.evaluate("Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth)")
 
     return measure

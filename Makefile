@@ -1,0 +1,62 @@
+# make book    install into .venv, execute every chapter, build the site   -> _build/html/index.html
+# make test    the same set-up, then all tests
+# make serve   serve the built site on this machine
+# make chapter CH=autoencoders/linear   build one page, quickly
+# make bench   side-by-side timings
+# make clean   remove what was built (make distclean: and .venv)
+
+.DEFAULT_GOAL := book
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+PY := $(VENV)/bin/python
+PORT ?= 8000
+# The stamp's name carries a hash of what was installed: another requirements.txt, another stamp.
+STAMP := $(VENV)/installed-$(shell cat requirements.txt code/pyproject.toml | cksum | tr -s ' \t' '-')
+
+.PHONY: book test serve chapter bench clean distclean setup browser check
+
+setup: $(STAMP)
+
+$(STAMP):
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none was found (set PYTHON=...)."; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "No virtual environment could be made. On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "Installing what requirements.txt names into $(VENV) (once; some minutes) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e code
+	@rm -f $(VENV)/installed-*
+	@touch $@
+
+book: $(STAMP)
+	@$(PY) -m teaching build
+
+chapter: $(STAMP)
+	@test -n "$(CH)" || { echo "Say which: make chapter CH=autoencoders/linear"; exit 2; }
+	@$(PY) -m teaching page $(CH)
+
+serve: $(STAMP)
+	@test -f _build/html/index.html || { echo "There is no site yet: make book"; exit 1; }
+	@echo "http://127.0.0.1:$(PORT)/   (Ctrl-C ends it)"
+	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+# A browser for the browser tests: the system's, or else Debian's as root, or else playwright's own.
+browser: $(STAMP)
+	@sh tests/browser/install.sh $(PY)
+
+check: $(STAMP)
+	@$(PY) -m ruff format --check --quiet . && $(PY) -m ruff check --quiet . && $(PY) -m pyright
+
+test: $(STAMP) browser book
+	@$(PY) -m pytest tests $(ARGS)
+
+bench: $(STAMP)
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis code/build code/dist
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)

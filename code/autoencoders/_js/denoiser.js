@@ -1,0 +1,54 @@
+// A picture, the same with Gaussian noise, and what a denoising autoencoder makes of it; both networks run here.
+export default {
+  render({ model, el }) {
+    const view = new View(el, model), shape = view.get("shape"), pixels = shape[0] * shape[1] * shape[2];
+    const encode = buildNetwork(view.get("encoder"), view.bytes("encoder_weights"));
+    const decode = buildNetwork(view.get("decoder"), view.bytes("decoder_weights"));
+    const images = view.bytes("images"), count = images.length / pixels;
+    const image = (i) => images.subarray(i * pixels, (i + 1) * pixels);
+
+    // Standard normal numbers from a seed (mulberry32, then Box and Muller), so that a seed is a noise pattern.
+    function normals(seed) {
+      let state = (seed * 2654435761 + 12345) >>> 0;
+      const uniform = () => {
+        state = (state + 0x6d2b79f5) >>> 0;
+        let t = Math.imul(state ^ (state >>> 15), state | 1);
+        t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+        return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 4294967296;
+      };
+      return Float32Array.from({ length: pixels }, () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()));
+    }
+
+    const pictures = ["clean", "noisy", "denoised"].map((name) => view.picture({ label: name, shape, size: 230 }));
+    const cells = ["noisy", "denoised"].map((name) => [name, h("td")]);
+    const table = h("table", {}, h("tbody", {}, cells.map(([name, cell]) => h("tr", {}, h("th", { scope: "row" }, `MSE, ${name} against clean`), cell))));
+    const slider = view.slider({ label: "standard deviation \u03c3 of the noise", key: "noise", min: 0, max: view.get("largest"),
+      step: view.get("largest") / 100, accent: "posterior", format: (v) => fixed(v) });
+    view.body.append(
+      view.gallery({ label: "picture", key: "image", count, shape, paint: image }),
+      h("div", { class: "line" }, slider, view.button("New noise", () => view.change({ seed: view.get("seed") + 1 }))),
+      h("div", { class: "pictures" }, pictures.map((picture) => picture.figure)),
+      h("div", { class: "row" }, table, h("div", { class: "grow" }, view.status)));
+
+    let pattern = null, seeded = null;
+    const clean = new Float32Array(pixels), noisy = new Float32Array(pixels);
+    const mse = (values) => values.reduce((sum, value, i) => sum + (value - clean[i]) ** 2, 0) / pixels;
+    return view.start(["noise", "image", "seed"], () => {
+      const noise = view.get("noise"), chosen = view.get("image"), seed = view.get("seed"), x = image(chosen);
+      if (seeded !== seed) { pattern = normals(seed); seeded = seed; }
+      for (let i = 0; i < pixels; i++) {
+        clean[i] = x[i] / 255;
+        noisy[i] = clean[i] + noise * pattern[i];
+      }
+      const restored = decode(encode(noisy)), errors = [mse(noisy), mse(restored)];
+      [x, noisy, restored].forEach((values, i) => pictures[i].draw(values));
+      pictures[0].describe(`clean picture ${chosen + 1}`, "clean x");
+      pictures[1].describe(`with noise of standard deviation ${fixed(noise)}`, "x + \u03c3\u03b5");
+      pictures[2].describe("what the denoising autoencoder makes of it", "g(f(x + \u03c3\u03b5))");
+      errors.forEach((value, i) => { cells[i][1].textContent = significant(value, 3); });
+      const ratio = errors[0] / errors[1];
+      view.say(ratio > 1 ? `The output has ${fixed(ratio, ratio < 10 ? 1 : 0)} times less squared error than the noisy input.`
+        : "With this little noise the bottleneck costs more than the denoising gains.");
+    });
+  },
+};

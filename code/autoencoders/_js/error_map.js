@@ -1,0 +1,71 @@
+// Where the reconstructions of several kinds of network err, pixel by pixel.
+export default {
+  render({ model, el }) {
+    const view = new View(el, model), layers = view.get("layers"), shape = view.get("shape"), count = view.get("count");
+    const [height, width, depth] = shape, pixels = height * width * depth, errors = view.get("errors");
+    const originals = view.bytes("originals"), rebuilt = view.bytes("reconstructions");
+    const original = (i) => originals.subarray(i * pixels, (i + 1) * pixels);
+    const rebuild = (layer, i) => rebuilt.subarray((layer * count + i) * pixels, (layer * count + i + 1) * pixels);
+
+    // |x - g(f(x))|, averaged over the color channels, and the picture's mean squared error, for every layer type.
+    function compare(layer, i) {
+      const x = original(i), y = rebuild(layer, i), map = new Float32Array(height * width);
+      let squares = 0;
+      for (let k = 0; k < pixels; k++) {
+        const gap = Math.abs(x[k] - y[k]) / 255;
+        map[Math.floor(k / depth)] += gap / depth;
+        squares += gap * gap;
+      }
+      return { map, mse: squares / pixels, largest: Math.max(...map) };
+    }
+    const compared = layers.map((_, layer) => Array.from({ length: count }, (_, i) => compare(layer, i)));
+
+    const pictures = ["original", "reconstruction", "error"].map((name) => view.picture({ label: name, shape, size: 230 }));
+    const marks = layers.map(() => h("tr"));
+    const columns = ["layers", "this picture", ...(errors ? ["test set"] : [])];
+    const table = h("table", {}, h("thead", {}, h("tr", {}, columns.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, marks));
+    const caption = h("p", {}, "mean squared error");
+    const scale = view.plot({ label: "color scale", height: 46 });
+    view.body.append(
+      h("div", { class: "row" }, view.choice({ label: "layers of encoder and decoder", key: "layer", options: layers.map((name) => [name, name]) }),
+        view.gallery({ label: "picture", key: "image", count, shape, paint: original })),
+      h("div", { class: "pictures" }, pictures.map((picture) => picture.figure)),
+      h("div", { class: "row" }, h("div", { class: "grow" }, caption, table),
+        h("div", { class: "stack grow" }, h("p", {}, "absolute error of a pixel"), scale.canvas, view.status)));
+
+    return view.start(["layer", "image"], () => {
+      const name = view.get("layer"), layer = layers.indexOf(name), i = view.get("image"), now = compared[layer][i];
+      const largest = Math.max(...compared.map((row) => row[i].largest), 1e-6);
+      pictures[0].draw(original(i));
+      pictures[0].describe(`original picture ${i + 1}`, "original x");
+      pictures[1].draw(rebuild(layer, i));
+      pictures[1].describe(`its reconstruction by the ${name} autoencoder`, "reconstruction g(f(x))");
+      view.paint(pictures[2].canvas, [height, width, 1], now.map, { error: true, scale: 1 / largest });
+      pictures[2].describe(`map of the absolute error, largest ${fixed(now.largest)}`, "|x \u2212 g(f(x))|");
+      layers.forEach((other, k) => {
+        const bold = k === layer ? "600" : "400";
+        const shown = [compared[k][i].mse, ...(errors ? [errors[k]] : [])].map((value) => h("td", {}, significant(value, 3)));
+        for (const cell of shown) { cell.style.fontWeight = bold; cell.style.paddingRight = "16px"; cell.style.textAlign = "left"; }
+        const head = h("th", { scope: "row" }, other);
+        head.style.fontWeight = bold;
+        marks[k].replaceChildren(head, ...shown);
+      });
+      const context = scale.begin(), ramp = context.createLinearGradient(1, 0, scale.width - 1, 0);
+      ramp.addColorStop(0, view.color.blank);
+      ramp.addColorStop(1, view.color.posterior);
+      context.fillStyle = ramp;
+      context.fillRect(0.5, 4.5, scale.width - 1, 15);
+      context.strokeStyle = view.color.line;
+      context.strokeRect(0.5, 4.5, scale.width - 1, 15);
+      context.fillStyle = view.color.muted;
+      context.font = `12px ${view.font}`;
+      context.textBaseline = "top";
+      [[0, "left"], [largest / 2, "center"], [largest, "right"]].forEach(([value, align]) => {
+        context.textAlign = align;
+        context.fillText(fixed(value), (value / largest) * scale.width, 25);
+      });
+      scale.describe(`color scale from 0 to ${fixed(largest)}, the largest error of this picture under any layer type`);
+      view.say(`${name} layers, picture ${i + 1}: mean squared error ${significant(now.mse, 3)}, largest pixel error ${fixed(now.largest)}.`);
+    });
+  },
+};

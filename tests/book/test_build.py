@@ -1,0 +1,150 @@
+"""The build itself, on a book of two pages: it publishes no solution, and a fault in a page makes it fail."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import toc
+import yaml
+
+from teaching import site
+
+PAGE = """---
+jupytext: {formats: 'md:myst', text_representation: {extension: .md, format_name: myst}}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+(start)=
+# Start
+
+By {eq}`eq-line`, {numref}`fig-boxes` and {ref}`references`.
+
+$$
+y = 2x + \\boldsymbol{1}
+$$ (eq-line)
+
+```{diagram} boxes
+:alt: Two boxes.
+:name: fig-boxes
+
+Two boxes for $x$.
+```
+
+```{source} textwrap.indent
+:no-docstring:
+```
+
+```{exercise} Line
+:label: ex-line
+:class: self-check
+Why?
+```
+
+```{code-cell} ipython3
+:tags: [answer]
+def line(x):
+    # BEGIN SOLUTION
+    return 2 * x + 1  # CANARY
+    # END SOLUTION
+```
+
+```{code-cell} ipython3
+:tags: [test, remove-cell]
+def test_line(line):
+    assert line(0) == 1
+```
+
+```{code-cell} ipython3
+:tags: [hidden-test, remove-cell]
+def test_slope(line):
+    assert line(1) - line(0) == 2, "CANARY"
+```
+
+```{code-cell} ipython3
+import os
+
+print("static:", os.environ["AE_STATIC"])
+```
+"""
+SOLUTION = """# Solutions
+
+```{solution} ex-line
+Because it is FOLDED.
+```
+"""
+
+
+def small_book(root: Path, page: str) -> Path:
+    shutil.copyfile(toc.ROOT / "_config.yml", root / "_config.yml")
+    for folder in ("_ext", "_assets"):
+        shutil.copytree(toc.ROOT / "book" / folder, root / "book" / folder)
+    (root / "_toc.yml").write_text(
+        yaml.safe_dump({"format": "jb-book", "root": "book/start", "chapters": [{"file": "book/references"}]})
+    )
+    (root / "book" / "_assets" / "diagrams").mkdir(exist_ok=True)
+    (root / "book" / "_assets" / "diagrams" / "boxes.svg").write_text(
+        '<svg viewBox="0 0 40 20"><defs><path id="p" d="M0 0h9"/></defs><use href="#p"/></svg>'
+    )
+    (root / "book" / "solutions").mkdir()
+    (root / "book" / "solutions" / "start.md").write_text(SOLUTION)
+    (root / "book" / "start.md").write_text(page)
+    (root / "book" / "references.md").write_text("(references)=\n# References\n\n```{bibliography}\n```\n")
+    (root / "book" / "references.bib").write_text("")
+    (root / "code").mkdir()
+    (root / "requirements.txt").write_text("")
+    return root
+
+
+def test_small_book_builds_and_publishes_no_solution(tmp_path):
+    root = small_book(tmp_path, PAGE)
+    assert site.build(root) == 0
+    built = root / "_build" / "html"
+    text = (built / "book" / "start.html").read_text()
+    assert "static: 1" in text
+    assert 'aria-label="Two boxes."' in text and 'href="#boxes-p"' in text
+    assert "def" in text and "textwrap.indent" in text
+    assert "FOLDED" in text
+    assert "Test it: line" in text
+    assert not [path for path in built.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()]
+    assert "book/start" in json.loads((root / "_build" / "chapter-times.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{ref}`references`", "{ref}`nowhere`", "undefined label"),
+        ("{eq}`eq-line`", "{eq}`eq-nowhere`", "eq-nowhere"),
+        ("textwrap.indent", "textwrap.outdent", "cannot show `textwrap.outdent`"),
+        (":alt: Two boxes.\n", "", "say in `:alt:`"),
+        ("```{diagram} boxes", "```{diagram} bokses", "bokses"),
+        ("import os\n", "raise ValueError('no')\n", "ValueError"),
+    ],
+)
+def test_a_fault_in_a_page_fails_the_build(tmp_path, capsys, old, new, message):
+    assert old in PAGE
+    assert site.build(small_book(tmp_path, PAGE.replace(old, new, 1))) != 0
+    assert message in capsys.readouterr().out
+
+
+def test_the_cache_key_follows_code_and_requirements(tmp_path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "requirements.txt").write_text("a==1")
+    keys = [site.key(tmp_path)]
+    (tmp_path / "code" / "x.py").write_text("a = 1")
+    keys.append(site.key(tmp_path))
+    (tmp_path / "requirements.txt").write_text("a==2")
+    keys.append(site.key(tmp_path))
+    (tmp_path / "code" / "__pycache__").mkdir()
+    (tmp_path / "code" / "__pycache__" / "x.pyc").write_text("")
+    assert len(set(keys)) == 3
+    assert site.key(tmp_path) == keys[-1]
+
+
+def test_repository_address_comes_from_the_environment(tmp_path, monkeypatch):
+    shutil.copyfile(toc.ROOT / "_config.yml", tmp_path / "_config.yml")
+    monkeypatch.setenv("AE_REPOSITORY_URL", "https://example.org/someone/book")
+    site.configure(tmp_path, tmp_path / "cache")
+    config = yaml.safe_load((tmp_path / "_config.yml").read_text())
+    assert config["repository"]["url"] == "https://example.org/someone/book"
+    assert config["html"]["use_repository_button"] is True

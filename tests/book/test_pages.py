@@ -1,0 +1,74 @@
+"""The built pages: clean, complete, and nothing in them leads nowhere."""
+
+import json
+import re
+
+import checkers
+import toc
+
+
+def test_build_was_clean(site):
+    log = (site.parent / "build.log").read_text(encoding="utf-8")
+    assert re.findall(r".*(?:WARNING|ERROR|CRITICAL):.*", log) == []
+    assert "build succeeded" in log or "Finished generating HTML" in log
+
+
+def test_index_leads_to_the_root_page(site):
+    index = (site / "index.html").read_text(encoding="utf-8")
+    assert f"{toc.PAGES[0]}.html" in index
+
+
+def test_page_is_built(built):
+    assert built.is_file()
+
+
+def test_links_and_anchors_resolve(built):
+    assert checkers.broken_links(built) == []
+
+
+def test_nothing_is_fetched_from_another_host(built):
+    assert checkers.foreign_assets(built) == []
+
+
+def test_images_say_what_they_show(built):
+    assert checkers.without_alt(built) == []
+
+
+def test_mathematics_is_marked_as_such(built):
+    assert checkers.raw_mathematics(built) == []
+
+
+def test_references_resolve(built):
+    assert checkers.unresolved(built) == []
+
+
+def test_ids_are_unique(built):
+    ids = [tag["id"] for tag in checkers.read(built).find_all(id=True)]
+    assert sorted({name for name in ids if ids.count(name) > 1}) == []
+
+
+def test_page_has_one_title(built):
+    assert len(checkers.read(built).select("article h1")) == 1
+
+
+def test_every_cell_ran_without_error(site, page_name, chapter):
+    path = site.parent / "jupyter_execute" / f"{page_name}.ipynb"
+    if "{code-cell}" not in chapter:
+        return
+    assert checkers.error_outputs(json.loads(path.read_text(encoding="utf-8"))) == []
+
+
+def test_no_solution_is_published(site, root):
+    marks = [b"# BEGIN SOLUTION", b"# END SOLUTION", b"hidden-test"]
+    leaked = [
+        path.relative_to(site).as_posix()
+        for path in site.rglob("*")
+        if path.suffix in (".html", ".js", ".txt", ".md", ".ipynb") and any(mark in path.read_bytes() for mark in marks)
+    ]
+    assert leaked == []
+
+
+def test_site_needs_no_other_folder(site):
+    assert not [path for path in site.rglob("*") if path.is_symlink()]
+    assert (site / "_static" / "mathjax" / "tex-chtml.js").is_file()
+    assert list((site / "_static" / "mathjax").rglob("*.woff"))

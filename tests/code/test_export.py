@@ -1,0 +1,91 @@
+"""What the page can run is packed faithfully, what it cannot is refused by name. The page's side is in tests/browser."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from autoencoders import export, networks
+
+SHAPE = (3, 8, 8)
+
+
+def unpack(entry: dict, blob: bytes) -> np.ndarray:
+    """An array as the page reads it."""
+    kind = {"int8": np.int8, "float16": np.float16, "float32": np.float32}[entry["dtype"]]
+    return np.frombuffer(blob, kind, entry["size"], entry["offset"])
+
+
+def test_float32_keeps_every_bit_and_int8_stays_within_half_a_step():
+    layer = nn.Linear(5, 7)
+    for dtype in ("float32", "int8"):
+        manifest, blob = export.pack(nn.Sequential(layer), dtype)
+        (packed,) = manifest["layers"]
+        values = unpack(packed["weight"], blob).reshape(7, 5)
+        weight = layer.weight.detach().numpy()
+        if dtype == "float32":
+            assert (values == weight).all()
+            assert (unpack(packed["bias"], blob) == layer.bias.detach().numpy()).all()
+        else:
+            scale = unpack(packed["weight"]["scale"], blob)[:, None]
+            assert np.abs(values * scale - weight).max() <= 0.51 * scale.max()
+
+
+def test_the_manifest_is_json_and_says_the_size_of_input_and_output():
+    manifest, blob = export.pack(networks.ConvDecoder(SHAPE, 2, channels=(4, 6), hidden=10))
+    assert json.loads(json.dumps(manifest)) == manifest
+    assert (manifest["input"], manifest["output"]) == (2, [8, 8, 3])
+    assert [layer["op"] for layer in manifest["layers"]] == ["dense", "relu", "dense", "relu", "transposed", "relu", "transposed"]
+    assert len(blob) > 0
+
+
+def test_int8_takes_about_a_byte_a_parameter():
+    decoder = networks.MLPDecoder((1, 28, 28), 2, hidden=(128, 64))
+    size = {dtype: len(export.pack(decoder, dtype)[1]) for dtype in ("int8", "float16", "float32")}
+    count = networks.parameter_count(decoder)
+    assert size["int8"] < 1.1 * count < size["float16"] < 2.1 * count < size["float32"] < 4.1 * count
+
+
+def test_an_all_zero_channel_packs_to_zeros():
+    layer = nn.Linear(4, 2)
+    with torch.no_grad():
+        layer.weight[1] = 0
+    manifest, blob = export.pack(layer)
+    assert (unpack(manifest["layers"][0]["weight"], blob).reshape(2, 4)[1] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        (nn.Tanh(), "Tanh"),
+        (nn.BatchNorm2d(3), "BatchNorm2d"),
+        (networks.PatchTransformerDecoder((1, 8, 8), 2, width=8, heads=2), "PatchTransformerDecoder"),
+        (nn.Sequential(nn.Unflatten(1, (3, 4, 4)), nn.Conv2d(3, 3, 3, stride=2)), "Conv2d"),
+        (nn.Sequential(nn.Unflatten(1, (4, 4, 4)), nn.Conv2d(4, 4, 3, groups=2)), "Conv2d"),
+    ],
+)
+def test_an_unsupported_layer_is_named_with_what_is_supported(layer, name):
+    with pytest.raises(TypeError, match=name) as error:
+        export.pack(nn.Sequential(nn.Linear(2, 64 if "4, 4, 4" in str(layer) or "groups" in str(layer) else 48), layer))
+    assert "Linear" in str(error.value) or "runs square" in str(error.value)
+
+
+def test_too_many_parameters_are_refused_with_the_limit_and_the_count():
+    decoder = networks.MLPDecoder((1, 28, 28), 16, hidden=(400,))
+    with pytest.raises(ValueError, match=r"250,000 parameters.*321,184"):
+        export.pack(decoder)
+
+
+def test_layers_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="Flatten"):
+        export.pack(nn.Sequential(nn.Linear(2, 5), nn.Linear(4, 3)))
+    with pytest.raises(ValueError, match="Unflatten"):
+        export.pack(nn.Sequential(nn.Linear(2, 5), nn.Unflatten(1, (1, 2, 2))))
+    with pytest.raises(ValueError, match="image of 3 channels"):
+        export.pack(nn.Sequential(nn.Linear(2, 3), nn.ConvTranspose2d(3, 1, 4)))
+    with pytest.raises(ValueError, match="shape"):
+        export.pack(networks.MLPEncoder(SHAPE, 2, hidden=(8,)))
+    with pytest.raises(ValueError, match="float16"):
+        export.pack(nn.Linear(2, 2), "int4")
