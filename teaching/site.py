@@ -69,6 +69,8 @@ def jupyter_book(source: Path, output: Path, cache: Path, *flags: str) -> tuple[
         if stream is None:
             raise RuntimeError("jupyter-book's output could not be read")
         for line in stream:
+            if "[IPKernelApp] WARNING | Kernel is running over TCP" in line:  # the loopback interface
+                continue
             said.append(line)
             print(line, end="", flush=True)
     return process.returncode, "".join(said)

@@ -5,6 +5,9 @@ document.addEventListener("DOMContentLoaded", () => {
   logo?.setAttribute("role", "navigation");
   logo?.setAttribute("aria-label", "Book");
 
+  // The list of references is marked as a list whose entries are not marked as its items.
+  for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
+
   // Boxes that scroll sideways are reachable by keyboard.
   const reach = () => {
     for (const box of document.querySelectorAll(".bd-article :is(.cell_output, div.math, .pst-scrollable-table-container, .ae-diagram-figure, pre)")) {

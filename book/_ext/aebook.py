@@ -253,6 +253,22 @@ class RoundAuthorYear(AuthorYearReferenceStyle):
     bracket_year: BracketStyle = field(default_factory=round_brackets)
 
 
+INDEX = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta http-equiv="refresh" content="0; url={page}"><link rel="icon" href="_static/{icon}"></head>
+<body><p><a href="{page}">{title}</a></p></body></html>
+"""
+
+
+def write_index(app: Sphinx, error: Exception | None) -> None:
+    """Write the site's `index.html`, which leads to the first page."""
+    first = app.config["root_doc"]
+    if error is None and app.builder.format == "html" and first != "index":
+        icon = Path(app.config["html_favicon"] or "favicon.ico").name
+        page = INDEX.format(title=html.escape(app.config["html_title"]), page=f"{first}.html", icon=icon)
+        (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     os.environ["AE_STATIC"] = "1"  # The kernels inherit it: widgets then return pages' own HTML.
     register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundAuthorYear)
@@ -262,4 +278,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", copy_mathjax)
     app.connect("doctree-resolved", drop_repeated_ids)
     app.connect("build-finished", write_times)
+    app.connect("build-finished", write_index, priority=900)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

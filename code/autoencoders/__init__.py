@@ -11,7 +11,9 @@ except PackageNotFoundError:  # run from a source tree that was never installed
 
 _MODULES = (
     "distributions",
+    "files",
     "sprites",
+    "patches",
     "data",
     "networks",
     "models",
@@ -22,6 +24,7 @@ _MODULES = (
     "figures",
     "export",
     "views",
+    "exhibits",
     "panel",
     "widgets",
     "checks",

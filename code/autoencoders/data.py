@@ -5,25 +5,22 @@ import hashlib
 import inspect
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from autoencoders import files, sprites
+from autoencoders import files, patches, sprites
+from autoencoders.patches import Whitening
 
 _BUNDLED = Path(__file__).parent / "_data"  # made by the scripts in code/tools
 _SHA256 = {
     "digits.npz": "bd807254f28c3009427cc1d550339d5888330143416611d38b5801f99a20208b",
     "emoji.npz": "de09185e1a7b8e3ffd871d2a0ddf22fe876b19063a750ba360ce137bb47e31d2",
-    "china.jpg": "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29",
-    "flower.jpg": "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638",
 }
 _DIGITS = tuple("0123456789")
 _CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -92,45 +89,8 @@ class Dataset:
         return len(self.images)
 
     def __repr__(self) -> str:
-        sizes = " + ".join(f"{part.stop - part.start:,} {name}" for name, part in self.splits.items())
-        return f"Dataset({self.name}: {len(self):,} images, {' x '.join(map(str, self.shape))}; {sizes})"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Whitening:
-    """ZCA whitening: uncorrelated pixels, as close to the images as they can be. Book: eq-sparse-denoising-whitening.
-
-    With C = U diag(v) U^T the covariance of the pixels, `matrix` is U diag(1 / sqrt(v + epsilon)) U^T. A direction of variance v
-    ends with variance v / (v + epsilon): nearly 1 where v is large, nearly 0 where it is small against `epsilon`, which
-    keeps the directions that hold little but the camera's noise from being blown up with the rest.
-    """
-
-    mean: Float[Tensor, "c h w"]
-    matrix: Float[Tensor, "d d"]
-    inverse: Float[Tensor, "d d"]
-
-    @classmethod
-    def fit(cls, images: Float[Tensor, "n c h w"], epsilon: float) -> "Whitening":
-        """Mean and covariance of `images`, which should be training images only.
-
-        Raises:
-            ValueError: `epsilon`, a variance, is not positive.
-        """
-        if not epsilon > 0:
-            raise ValueError(f"epsilon is added to every variance and must be positive; got {epsilon}")
-        mean = images.mean(0)
-        x = (images - mean).flatten(1).double()
-        v, u = torch.linalg.eigh(x.T @ x / len(x))
-        scale = (v.clamp(min=0) + epsilon).sqrt()  # rounding makes the smallest eigenvalues of a flat direction negative
-        return cls(mean, ((u / scale) @ u.T).float(), ((u * scale) @ u.T).float())
-
-    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """The whitened images: signed, mean 0 over the images that were fitted."""
-        return ((images - self.mean).flatten(1) @ self.matrix).reshape(images.shape)
-
-    def invert(self, white: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Back to gray values."""
-        return (white.flatten(1) @ self.inverse).reshape(white.shape) + self.mean
+        sizes = " + ".join(f"{part.stop - part.start:,}" for part in self.splits.values())
+        return f"Dataset({self.name}: {len(self):,} images of {' x '.join(map(str, self.shape))}, split {sizes})"
 
 
 def names() -> tuple[str, ...]:
@@ -152,7 +112,7 @@ def load(name_or_path: str | Path, **options: object) -> Dataset:
       each with a folder per class. Images are cropped to the middle square and resized (32 pixels by default).
 
     >>> load("digits")
-    Dataset(digits: 10,000 images, 1 x 28 x 28; 8,000 train + 1,000 validation + 1,000 test)
+    Dataset(digits: 10,000 images of 1 x 28 x 28, split 8,000 + 1,000 + 1,000)
 
     Raises:
         ValueError: unknown name; a file that is damaged, not an image, or out of place (named, none is skipped).
@@ -235,36 +195,20 @@ def _sprites(
 
 
 def _patches(*, size: int = 16, stride: int = 8, color: bool = False, whiten: float | None = None) -> Dataset:
-    if not isinstance(stride, int) or stride < 1 or not 4 <= size <= 64:
-        raise ValueError(f"patches need stride >= 1 and 4 <= size <= 64; received stride {stride!r}, size {size}")
-    spec = find_spec("sklearn")  # found, not imported: that takes longer than everything else here
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("the patches are cut from scikit-learn's two photographs: pip install scikit-learn")
-    images, where = [], []
-    for photo, name in enumerate(("china.jpg", "flower.jpg")):
-        content = files.verified(Path(spec.origin).parent / "datasets" / "images" / name, _SHA256[name], "sha256")
-        with Image.open(io.BytesIO(content)) as image:
-            pixels = torch.from_numpy(np.array(image.convert("RGB" if color else "L"))).reshape(427, 640, -1)
-        # Ten vertical strips of 64 pixels; the fourth is for validation, the eighth for testing, and no patch crosses a border.
-        for part, left, right in ((0, 0, 192), (1, 192, 256), (0, 256, 448), (2, 448, 512), (0, 512, 640)):
-            strip = pixels[:, left:right].unfold(0, size, stride).unfold(1, size, stride)  # rows columns c size size
-            rows, columns = strip.shape[:2]
-            images.append(strip.reshape(rows * columns, -1, size, size))
-            row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-            at = torch.stack([row * stride, left + column * stride], -1).reshape(-1, 2)
-            where.append(torch.cat([torch.tensor([[part, photo]]).expand(len(at), 2), at], 1))
-    part, photo, row, column = torch.cat(where).T
-    order = torch.argsort(part * len(part) + torch.from_numpy(_permutation(len(part), seed=0)))
-    patches = _dataset(
-        *("patches", torch.cat(images)[order], photo[order], ("china", "flower"), torch.bincount(part).tolist()),
-        factors={"photo": photo[order], "row": row[order], "column": column[order]},
+    cut = patches.cut(size, stride, color)
+    order = torch.argsort(cut.part * len(cut.part) + torch.from_numpy(_permutation(len(cut.part), seed=0)))
+    factors = {"photo": cut.photo[order], "row": cut.row[order], "column": cut.column[order]}
+    images = cut.images[order].float().div(255)
+    sizes = torch.bincount(cut.part).tolist()
+    if whiten is not None:
+        images = Whitening.fit(images[: sizes[0]], whiten)(images)
+    return _dataset(
+        *("patches", images, cut.photo[order], ("china", "flower"), sizes),
+        factors=factors,
         source="cut from china.jpg by danielbuechele and flower.jpg by vultilion (Flickr), the photographs in scikit-learn",
         licence="CC BY 2.0",
-        checksum=f"sha256:{_SHA256['china.jpg']} sha256:{_SHA256['flower.jpg']}",
+        checksum=" ".join(f"sha256:{sha256}" for sha256 in patches.PHOTOGRAPHS.values()),
     )
-    if whiten is None:
-        return patches
-    return replace(patches, images=Whitening.fit(patches.train.images, whiten)(patches.images))
 
 
 def _mnist(*, root: str | Path | None = None, size: int | None = None) -> Dataset:
@@ -363,9 +307,8 @@ def _bundled(name: str) -> dict[str, np.ndarray]:
 
 
 def _permutation(n: int, seed: int) -> np.ndarray:
-    return np.random.RandomState(seed).permutation(
-        n
-    )  # the one generator whose stream numpy has promised never to change
+    # The one generator whose stream numpy has promised never to change.
+    return np.random.RandomState(seed).permutation(n)
 
 
 def _afford(n: int, channels: int, size: int, instead: str) -> None:

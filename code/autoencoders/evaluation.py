@@ -53,11 +53,41 @@ def principal_angles(a: Float[Tensor, "d m"], b: Float[Tensor, "d m"]) -> Float[
     return torch.rad2deg(angles)
 
 
+def radial_power(images: Float[Tensor, "n c h w"]) -> tuple[Int[Tensor, "k"], Float[Tensor, "k"]]:
+    """Where pictures keep their energy: frequencies 0, 1, 2, ... in cycles per image, and the mean energy at each.
+
+    The energies add up to the mean of ||x||^2 (Parseval). The corners, above the highest frequency of an axis, are one
+    last ring. Book: eq-deep-parseval.
+    """
+    n, _, h, w = images.shape
+    transform = torch.fft.fft2(images.double(), norm="ortho")
+    energy = transform.abs().square().sum((0, 1)) / n
+    rows, columns = (torch.fft.fftfreq(side, 1 / side, dtype=torch.float64) for side in (h, w))
+    highest = min(h, w) // 2
+    ring = (rows[:, None] ** 2 + columns**2).sqrt().round().long().clamp(max=highest + 1)
+    power = torch.zeros(highest + 2, dtype=torch.float64).index_add_(0, ring.flatten(), energy.flatten())
+    return torch.arange(highest + 2), power
+
+
 def distance_to_nearest(points: Float[Tensor, "n m"], codes: Float[Tensor, "k m"]) -> Float[Tensor, "n"]:
     """Euclidean distance from each point to the nearest of `codes`."""
     return torch.cat(
         [torch.cdist(p, codes, compute_mode="donot_use_mm_for_euclid_dist").amin(1) for p in points.split(500)]
     )
+
+
+def gap_share(
+    points: Float[Tensor, "n m"],
+    codes: Float[Tensor, "k m"],
+    held_out: Float[Tensor, "t m"],
+    quantile: float = 0.99,
+) -> float:
+    """The share of points in a gap: farther from every training code than all but 1 % of held-out codes are.
+
+    Book: eq-latent-space-gap. About `1 - quantile` for fresh codes of the same data, by construction.
+    """
+    ordinary = distance_to_nearest(held_out, codes).quantile(quantile)
+    return (distance_to_nearest(points, codes) > ordinary).float().mean().item()
 
 
 @dataclass(frozen=True)
@@ -129,6 +159,12 @@ def train_classifier(
                 optimizer.step()
                 schedule.step()
     return model.eval()
+
+
+def readings(classifier: nn.Module, images: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n"], Int[Tensor, "n"]]:
+    """What the classifier reads in each picture: the largest class probability and its class."""
+    probability, label = in_batches(classifier, images).exp().max(1)
+    return probability, label
 
 
 def readable_share(classifier: nn.Module, images: Float[Tensor, "n c h w"], threshold: float = 0.9) -> float:

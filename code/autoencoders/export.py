@@ -58,7 +58,12 @@ class _Blob:
 
 
 def pack(
-    module: nn.Module, dtype: str = "int8", *, shape: tuple[int, int, int] | None = None
+    module: nn.Module,
+    dtype: str = "int8",
+    *,
+    shape: tuple[int, int, int] | None = None,
+    subtract: Tensor | None = None,
+    add: Tensor | None = None,
 ) -> tuple[dict[str, Any], bytes]:
     """Write a chain of layers down for the page.
 
@@ -66,6 +71,7 @@ def pack(
         module: an encoder or decoder of `networks`, or an `nn.Sequential` of the layers they are made of.
         dtype: `"int8"` (one float scale an output channel, biases in float16), `"float16"` or `"float32"`.
         shape: (c, h, w) of the input where the module takes images; without it the input is a vector.
+        subtract, add: pictures taken from the input and put onto the output, such as an autoencoder's `mean`.
 
     Returns:
         The manifest and the weights. The manifest's `output` is `[h, w, c]`, or `[n]` for a vector.
@@ -84,6 +90,10 @@ def pack(
         )
     blob = _Blob(dtype)
     layers, grid, size = _walk(_flat(module), blob, shape, prod(shape) if shape else None)
+    if subtract is not None:
+        layers.insert(0, {"op": "add", "values": blob.add(-subtract.permute(1, 2, 0))})
+    if add is not None:
+        layers.append({"op": "add", "values": blob.add(add.permute(1, 2, 0))})
     first = next((layer["in"] for layer in layers if "in" in layer), 0)
     output = [grid[1], grid[2], grid[0]] if grid else [size]
     return {"input": prod(shape) if shape else first, "output": output, "layers": layers}, bytes(blob.data)
@@ -119,11 +129,12 @@ def _walk(
                     raise ValueError("a network that takes images needs their shape: pack(module, shape=(c, h, w))")
                 flattened, grid = grid, None
             case nn.Unflatten():
-                grid = tuple(int(n) for n in layer.unflattened_size)  # type: ignore[assignment]
-                if len(grid) != 3 or prod(grid) != size or flattened not in (None, grid):
+                made = tuple(int(n) for n in layer.unflattened_size)
+                if len(made) != 3 or prod(made) != size or flattened not in (None, made):
                     raise ValueError(
-                        f"Unflatten must make an image (c, h, w) of the {size} values before it, not {grid}"
+                        f"Unflatten must make an image (c, h, w) of the {size} values before it, not {made}"
                     )
+                grid = made
                 flattened = None
             case nn.Linear():
                 if grid is not None or size not in (None, layer.in_features):

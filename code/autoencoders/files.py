@@ -95,7 +95,7 @@ def download(urls: Sequence[str], path: Path, md5: str, files: Iterable[str], ne
             tried.append(f"  {url}: {error or type(error).__name__}")
     raise ConnectionError(
         f"could not download {path.name}. Tried:\n" + "\n".join(tried) + "\n"
-        f"Put a copy of {', '.join(files)} into {path.parent}, or name their folder with load(..., root=...). "
+        f"Put a copy of {', '.join(files)} into {path.parent}, or name the folder it is in with load(..., root=...). "
         f'Without a network, the nearest bundled set is load("{nearest}")'
     )
 

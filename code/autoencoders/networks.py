@@ -21,6 +21,15 @@ def parameter_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
+def multiply_adds(module: nn.Module, x: Tensor) -> int:
+    """Multiplications, each with its addition, that `module` does per example of `x`: what a forward pass costs."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        module(x)
+    return counter.get_total_flops() // (2 * len(x))
+
+
 def _mlp(sizes: Sequence[int], bias: bool) -> list[nn.Module]:
     """Linear layers with ReLUs between them; two sizes make one linear map."""
     layers: list[nn.Module] = []
@@ -85,7 +94,7 @@ class UnitNormDecoder(nn.Module):
     def __init__(self, shape: Shape, latent: int) -> None:
         super().__init__()
         self.shape = shape
-        self.weight = nn.Parameter(torch.randn(prod(shape), latent))
+        self.weight = nn.Parameter(F.normalize(torch.randn(prod(shape), latent), dim=0))
         self.bias = nn.Parameter(torch.zeros(prod(shape)))
 
     @property
@@ -108,28 +117,34 @@ def _halved(shape: Shape, times: int) -> tuple[int, int]:
     return h // 2**times, w // 2**times
 
 
-class ConvEncoder(nn.Module):
-    """A 4 x 4 convolution of stride 2 for each entry of `channels`, then a fully connected layer, then the code."""
+def _through(before: int, hidden: int | None, after: int) -> list[int]:
+    """Sizes of the fully connected layers, with or without a hidden one."""
+    return [before, after] if hidden is None else [before, hidden, after]
 
-    def __init__(self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), hidden: int = 128) -> None:
+
+class ConvEncoder(nn.Module):
+    """A 4 x 4 convolution of stride 2 for each entry of `channels`, then a fully connected layer, then the code.
+
+    `hidden=None` leaves the fully connected layer between them out: one linear map reads the code off the last channels.
+    """
+
+    def __init__(self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), hidden: int | None = 128) -> None:
         super().__init__()
         h, w = _halved(shape, len(channels))
         sizes = [shape[0], *channels]
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(sizes):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
-        self.net = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(channels[-1] * h * w, hidden), nn.ReLU(), nn.Linear(hidden, latent)
-        )
+        self.net = nn.Sequential(*layers, nn.Flatten(), *_mlp(_through(channels[-1] * h * w, hidden, latent), True))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
         return self.net(x)
 
 
 class ConvDecoder(nn.Module):
-    """The mirror of `ConvEncoder`: two fully connected layers, then transposed convolutions that double the image."""
+    """The mirror of `ConvEncoder`: fully connected layers, then transposed convolutions that double the image."""
 
-    def __init__(self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), hidden: int = 128) -> None:
+    def __init__(self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), hidden: int | None = 128) -> None:
         super().__init__()
         h, w = _halved(shape, len(channels))
         sizes = [*reversed(channels), shape[0]]
@@ -137,9 +152,7 @@ class ConvDecoder(nn.Module):
         for before, after in itertools.pairwise(sizes):
             layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
         self.net = nn.Sequential(
-            nn.Linear(latent, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, channels[-1] * h * w),
+            *_mlp(_through(latent, hidden, channels[-1] * h * w), True),
             nn.ReLU(),
             nn.Unflatten(1, (channels[-1], h, w)),
             *layers[:-1],

@@ -6,6 +6,7 @@ hundredths of a second and hands control back in between, so buttons, sliders an
 
 import asyncio
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import ipywidgets
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 import traitlets as t
 
-from autoencoders import data, recipes, training, views
+from autoencoders import recipes, training, views
 from autoencoders.recipes import Recipe, Recorder
 
 BITE = 0.05
@@ -64,6 +65,7 @@ class Panel(ipywidgets.VBox):
         self.recipe, self.seed, self.history = recipe, seed, training.History()
         self.model = recipe.model(seed)
         self._task: asyncio.Task[None] | None = None
+        self._steps: Iterator[training.Progress] | None = None
         images = recipe.dataset()
         self._images, self._recorder = images, Recorder(images)
         recorder = self._recorder
@@ -92,7 +94,7 @@ class Panel(ipywidgets.VBox):
         """Train, or go on training, in the background; returns at once."""
         if self._task is not None and not self._task.done():
             return
-        if not hasattr(self, "_steps"):
+        if self._steps is None:
             self._steps = training.steps(
                 self.model,
                 self._images.train.images,
@@ -113,7 +115,7 @@ class Panel(ipywidgets.VBox):
     def reset(self) -> None:
         """Back to untrained weights, with the numbers that the sliders now show."""
         self.pause()
-        self.__dict__.pop("_steps", None)
+        self._steps = None
         self.recipe = self.recipe.replace(**{name: slider.value for name, slider in self.sliders.items()})
         self.model, self.history = self.recipe.model(self.seed), training.History()
         self._recorder.frames.clear()
@@ -127,7 +129,7 @@ class Panel(ipywidgets.VBox):
     async def _train(self) -> None:
         until = time.perf_counter() + BITE
         try:
-            for now in self._steps:
+            for now in self._steps or ():
                 self.history = now.history
                 if now.epoch_ended:
                     self._recorder(now)

@@ -67,6 +67,7 @@ class Recipe:
     latent: int
     network: str = "conv"
     options: dict[str, Any] = field(default_factory=dict)
+    center: bool = False  # work on what is left of the images without their mean
     objective: str = "reconstruction"
     weight: float = 1.0
     noise: float = 0.0
@@ -101,9 +102,12 @@ class Recipe:
         """The untrained model; its initial weights depend on `seed` alone, and the global random state is put back."""
         encoder, decoder = NETWORKS[self.network]
         shape = shape or self.dataset().shape
+        mean = self.dataset().train.images.mean(0) if self.center else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Autoencoder(encoder(shape, self.latent, **self.options), decoder(shape, self.latent, **self.options))
+            return Autoencoder(
+                encoder(shape, self.latent, **self.options), decoder(shape, self.latent, **self.options), mean
+            )
 
     def objective_function(self) -> training.Objective:
         """The objective with this recipe's noise filled in."""
@@ -224,7 +228,7 @@ def _smoke_steps() -> int | None:
 def _source_digest() -> str:
     """A digest of the modules that decide what training does, so that an edited package never meets old weights."""
     here = Path(__file__).parent
-    names = ("data", "models", "networks", "objectives", "recipes", "sprites", "training")
+    names = ("data", "files", "models", "networks", "objectives", "patches", "recipes", "sprites", "training")
     return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in names)).hexdigest()
 
 
@@ -255,7 +259,28 @@ _RECIPES = {
         # Chapters 1, 3 and 5: two latents to look at, sixteen to reconstruct with.
         Recipe("ae-digits-2", "digits", 2, "mlp", {"hidden": (256, 128)}),
         Recipe("ae-digits-16", "digits", 16, "conv", epochs=30),
-        # Chapter 3: colour images at a sixth of their size, 3 x 32 x 32 / 6 = 512.
-        Recipe("ae-emoji", "emoji", 512, "conv", {"channels": (16, 32, 64), "hidden": 256}),
+        # Chapter 3: color images at a sixth of their size, 3 x 32 x 32 / 6 = 512; three convolutions and one linear map.
+        Recipe(
+            "ae-emoji",
+            "emoji",
+            512,
+            "conv",
+            {"channels": (16, 32, 64), "hidden": None},
+            center=True,
+            epochs=10,
+            batch_size=32,
+            learning_rate=1e-3,
+        ),
+        # Chapter 3: three kinds of layer, about 106,000 parameters each.
+        *(
+            Recipe(
+                f"{network}-digits-106k", "digits", 16, network, options, epochs=6, batch_size=64, learning_rate=4e-3
+            )
+            for network, options in (
+                ("mlp", {"hidden": (66,)}),
+                ("conv", {"channels": (8, 16), "hidden": 63}),
+                ("transformer", {"patch": 7, "width": 48, "depth": 2}),
+            )
+        ),
     )
 }

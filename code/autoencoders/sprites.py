@@ -1,6 +1,6 @@
 """Sprites: one white shape on black, drawn from five known factors, as many pictures as there are factor combinations.
 
-The factors are those of dSprites {cite}`matthey2017dsprites`: shape (square, ellipse, heart), scale, orientation, column (x) and
+The factors are those of dSprites (Matthey et al., 2017): shape (square, ellipse, heart), scale, orientation, column (x) and
 row (y). Nothing is stored; `render` draws any batch on demand. Three conventions make the factors exact:
 
 - the three shapes have the same area at the same scale, so `scale` says nothing about `shape`;

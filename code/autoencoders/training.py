@@ -57,7 +57,7 @@ class History:
         if not self.records:
             return "History(no epoch yet)"
         shown = "validation_loss" if "validation_loss" in self.last else "train_loss"
-        return f"History({len(self.records)} epochs, {shown.replace('_', ' ')} {self.last[shown]:.4g} nats)"
+        return f"History({len(self.records)} epoch{'s' * (len(self.records) > 1)}, {shown.replace('_', ' ')} {self.last[shown]:.4g} nats)"
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ def served(site: Path) -> Iterator[str]:
 
 def settle(page: Page, url: str) -> None:
     """Open `url` and wait until its formulas are set."""
-    page.goto(url, wait_until="load")
+    page.goto(url, wait_until="load" if "/index.html" not in url else "commit")
+    if "/index.html" in url:  # leads on to the first page
+        page.wait_for_url(f"**/{toc.PAGES[0]}.html", wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise?.then(() => true) ?? true")
     page.wait_for_timeout(150)
 

@@ -16,7 +16,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
-from autoencoders import data, files
+from autoencoders import data, files, patches
 from PIL import Image
 
 BUNDLED = ("digits", "emoji", "sprites", "patches")
@@ -171,11 +171,32 @@ def test_patches_are_the_pixels_of_the_photographs_at_their_place():
     from sklearn.datasets import load_sample_images
 
     photographs = load_sample_images().images
-    patches = data.load("patches", color=True).test
+    test = data.load("patches", color=True).test
     for i in range(20):
-        photo, row, column = (int(patches.factors[key][i]) for key in ("photo", "row", "column"))
+        photo, row, column = (int(test.factors[key][i]) for key in ("photo", "row", "column"))
         expected = photographs[photo][row : row + 16, column : column + 16]
-        assert torch.equal((patches.images[i] * 255).round().byte(), torch.from_numpy(expected.copy()).permute(2, 0, 1))
+        assert torch.equal((test.images[i] * 255).round().byte(), torch.from_numpy(expected.copy()).permute(2, 0, 1))
+
+
+def test_whitened_training_patches_have_the_stated_covariance(bundled):
+    epsilon = 1e-3
+    x = bundled["patches"].train.images.flatten(1).double()
+    v = torch.linalg.eigvalsh((x - x.mean(0)).T @ (x - x.mean(0)) / len(x)).clamp(min=0)
+    white = data.load("patches", whiten=epsilon).train.images.flatten(1).double()
+    assert white.mean(0).abs().max() < 1e-4
+    torch.testing.assert_close(
+        torch.linalg.eigvalsh(white.T @ white / len(white)), v / (v + epsilon), atol=1e-3, rtol=0
+    )
+
+
+def test_whitening_is_fitted_on_the_training_patches_alone_and_can_be_undone(bundled):
+    patches_ = bundled["patches"]
+    whitening = patches.Whitening.fit(patches_.train.images, 1e-3)
+    white = data.load("patches", whiten=1e-3).test.images
+    torch.testing.assert_close(white, whitening(patches_.test.images), atol=1e-5, rtol=0)
+    torch.testing.assert_close(whitening.invert(white), patches_.test.images, atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match="must be positive"):
+        data.load("patches", whiten=0.0)
 
 
 def test_sprites_options_choose_the_grid():
@@ -199,9 +220,7 @@ def test_resizing_keeps_the_mean(bundled):
 
 def test_names_and_representation_are_short(bundled):
     assert data.names() == (*BUNDLED, "mnist", "fashion", "cifar10")
-    assert repr(bundled["digits"]) == (
-        "Dataset(digits: 10,000 images, 1 x 28 x 28; 8,000 train + 1,000 validation + 1,000 test)"
-    )
+    assert repr(bundled["digits"]) == "Dataset(digits: 10,000 images of 1 x 28 x 28, split 8,000 + 1,000 + 1,000)"
     assert repr(bundled["digits"].train) == "Split(8,000 images)"
 
 
@@ -267,7 +286,7 @@ def test_damaged_bundled_file_is_named_with_both_checksums(tmp_path, monkeypatch
 
 
 def test_damaged_photograph_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "_SHA256", {**data._SHA256, "flower.jpg": "0" * 64})
+    monkeypatch.setitem(patches.PHOTOGRAPHS, "flower.jpg", "0" * 64)
     with pytest.raises(
         ValueError, match=r"flower.jpg is damaged and was not used: expected sha256 0{64}, found [0-9a-f]{64}"
     ):

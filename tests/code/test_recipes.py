@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-
 from autoencoders import __main__ as cli
 from autoencoders import data, recipes, training
 
@@ -87,7 +86,7 @@ def test_a_recording_shows_every_epoch(quick):
 
 
 def test_unknown_names_and_fields_are_refused_with_the_known_ones(quick):
-    with pytest.raises(ValueError, match="the recipes are .*ae-digits-16"):
+    with pytest.raises(ValueError, match=r"the recipes are .*ae-digits-16"):
         recipes.get("ae-digit-16")
     with pytest.raises(ValueError, match="its fields are name, data, latent"):
         quick.replace(epoch=3)

@@ -7,7 +7,6 @@ import time
 
 import pytest
 import torch
-
 from autoencoders import models, networks, objectives, training
 
 SHAPE = (1, 8, 8)
@@ -77,7 +76,7 @@ def test_every_image_is_seen_once_an_epoch_in_a_new_order(images):
     marked = images.clone()
     marked[:, 0, 0, 0] = torch.arange(300) / 300
     fit(small_model(), marked, objective=objective, epochs=2)
-    first, second = (sum(orders[i : i + 5], []) for i in (0, 5))
+    first, second = ([v for batch in orders[i : i + 5] for v in batch] for i in (0, 5))
     assert sorted(first) == sorted(second) == sorted(marked[:, 0, 0, 0].tolist())
     assert first != second
 
@@ -105,7 +104,14 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(images, tmp_pa
         for _ in range(stop_after):
             next(run)
         resumed = small_model(seed=5)  # other weights: all must come from the checkpoint
-        again = fit(resumed, images, objective=objectives.denoising_terms, validation=images, checkpoint=path, checkpoint_every=1)
+        again = fit(
+            resumed,
+            images,
+            objective=objectives.denoising_terms,
+            validation=images,
+            checkpoint=path,
+            checkpoint_every=1,
+        )
         assert torch.equal(weights(whole), weights(resumed))
         strip = [{k: v for k, v in r.items() if k != "seconds"} for r in history.records]
         assert strip == [{k: v for k, v in r.items() if k != "seconds"} for r in again.records]

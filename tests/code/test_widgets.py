@@ -3,14 +3,16 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
+from typing import Any
 
 import anywidget
 import numpy as np
 import pytest
 import torch
 import traitlets
-
 from autoencoders import networks, panel, recipes, views, widgets
 from autoencoders.models import Autoencoder
 
@@ -33,6 +35,12 @@ def model() -> Autoencoder:
 @pytest.fixture
 def labels() -> torch.Tensor:
     return torch.arange(300) % 3
+
+
+def in_a_kernel(scenario: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run it in an event loop of its own thread: the browser tests leave a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, scenario()).result()
 
 
 def state(html: str) -> dict:
@@ -180,7 +188,7 @@ def test_the_live_panel_trains_pauses_goes_on_and_resets_without_holding_the_loo
         assert live.recipe.learning_rate == 1e-3 and live.view.epochs == []
         assert all(torch.equal(v, start[k]) for k, v in live.model.state_dict().items())
 
-    asyncio.run(scenario())
+    in_a_kernel(scenario)
 
 
 def test_the_live_panel_says_when_the_loss_is_not_finite():
@@ -193,7 +201,7 @@ def test_the_live_panel_says_when_the_loss_is_not_finite():
         assert not live.start_button.disabled
         return live.view.note
 
-    assert "not finite" in asyncio.run(scenario())
+    assert "not finite" in in_a_kernel(scenario)
 
 
 def test_the_panel_offers_the_numbers_that_the_recipe_has():

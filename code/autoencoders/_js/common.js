@@ -329,14 +329,15 @@ class View {
     const image = context.createImageData(width, height), pixels = image.data;
     const factor = scale ?? (values instanceof Uint8Array ? 1 / 255 : 1);
     const blank = channels(this.color.blank), plus = channels(this.color.posterior), minus = channels(this.color.encoder);
-    const ink = this.get("ink") === false ? [[0, 0, 0], [255, 255, 255]] : [blank, channels(this.color.full)];
+    const scaled = signed || error, photograph = this.get("ink") === false;
+    const from = photograph && !scaled ? [0, 0, 0] : blank;
+    const most = scaled ? plus : photograph ? [255, 255, 255] : channels(this.color.full);
     for (let i = 0, o = 0; i < height * width; i++, o += 4) {
-      if (depth === 3 && !signed && !error) {
+      if (depth === 3 && !scaled) {
         for (let c = 0; c < 3; c++) pixels[o + c] = 255 * factor * values[3 * i + c];
       } else {
-        const value = factor * values[i * depth], share = Math.min(1, Math.abs(value));
-        const [from, to] = signed ? [blank, value < 0 ? minus : plus] : error ? [blank, plus] : ink;
-        const part = signed || error ? share : clamp(value, 0, 1);
+        const value = factor * values[i * depth], to = signed && value < 0 ? minus : most;
+        const part = clamp(scaled ? Math.abs(value) : value, 0, 1);
         for (let c = 0; c < 3; c++) pixels[o + c] = from[c] + (to[c] - from[c]) * part;
       }
       pixels[o + 3] = 255;

@@ -81,6 +81,14 @@ function buildLayers(layers, buffer) {
         return out;
       };
     }
+    if (packed.op === "add") {
+      const values = unpackArray(buffer, packed.values);
+      return (x) => {
+        const out = sized(x);
+        for (let i = 0; i < out.length; i++) out[i] = x[i] + values[i];
+        return out;
+      };
+    }
     const activate = ACTIVATIONS[packed.op];
     return (x) => {
       const out = sized(x);

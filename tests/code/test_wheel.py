@@ -1,0 +1,70 @@
+"""The wheel stands on its own: outside the repository, without a network, it trains on the data it carries."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CODE = Path(__file__).parents[2] / "code"
+PROGRAM = """
+import autoencoders
+from autoencoders import data, recipes
+print(autoencoders.__file__)
+for name in ("digits", "emoji", "sprites", "patches"):
+    assert len(data.load(name)) > 1000
+model, history = recipes.get("mlp-digits-2").train(seed=0, progress=False)
+print(history)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "code"
+    source.mkdir()
+    tracked = subprocess.run(
+        ["git", "ls-files", "."], cwd=CODE, capture_output=True, text=True, check=True
+    ).stdout.split()
+    for name in tracked:  # a copy, so that building leaves nothing in the repository
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((CODE / name).read_bytes())
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+        str(source),
+    ]
+    subprocess.run(build, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_carries_data_and_javascript_and_no_tools(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    for part in ("_data/digits.npz", "_data/emoji.npz", "_js/common.js", "_js/decoder.js", "py.typed", "training.py"):
+        assert f"autoencoders/{part}" in names
+    assert not [n for n in names if n.startswith("tools")]
+
+
+def test_a_fresh_environment_trains_from_the_wheel_alone(wheel, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    paths = sysconfig.get_paths(vars={"base": str(tmp_path / "venv"), "platbase": str(tmp_path / "venv")})
+    site = Path(paths["purelib"])
+    # torch and its kin are lent by this environment; our package comes from the wheel, which stands before it.
+    (site / "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    zipfile.ZipFile(wheel).extractall(site)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AE_", "PYTHON"))} | {"AE_BUDGET": "smoke"}
+    ran = subprocess.run([python, "-c", PROGRAM], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(str(site))
+    assert "History(1 epoch," in ran.stdout
