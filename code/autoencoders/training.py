@@ -57,7 +57,8 @@ class History:
         if not self.records:
             return "History(no epoch yet)"
         shown = "validation_loss" if "validation_loss" in self.last else "train_loss"
-        return f"History({len(self.records)} epoch{'s' * (len(self.records) > 1)}, {shown.replace('_', ' ')} {self.last[shown]:.4g} nats)"
+        epochs = f"{len(self.records)} epoch{'s' if len(self.records) > 1 else ''}"
+        return f"History({epochs}, {shown.replace('_', ' ')} {self.last[shown]:.4g} nats)"
 
 
 @dataclass(frozen=True)
