@@ -82,7 +82,7 @@ def _row(name: str, measured: Any, expected: Any, digits: int) -> tuple[str, str
         )
     resolution = 10.0**-digits * (float(b.abs().max()) or 1.0)
     gap = float((a - b).abs().max())
-    shown = f"{gap:.1e}" if gap >= resolution else f"< {resolution:.{1}g}"
+    shown = f"< {resolution:.{1}g}" if gap < resolution else f"{gap:.1e}"  # what is not a number is shown
     return name, _show(a, digits), _show(b, digits), shown
 
 

@@ -99,7 +99,7 @@ class _ContinuousBernoulli(td.Distribution):
             )
         small, safe = self._split()
         normalizer = torch.log(safe / torch.tanh(safe / 2))
-        series = math.log(2) + self.logits**2 / 12 - self.logits**4 / 1440
+        series = math.log(2) + self.logits**2 / 12 - 7 * self.logits**4 / 1440
         return self.logits * value - F.softplus(self.logits) + torch.where(small, series, normalizer)
 
     @property

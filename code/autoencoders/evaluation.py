@@ -90,6 +90,37 @@ def gap_share(
     return (distance_to_nearest(points, codes) > ordinary).float().mean().item()
 
 
+def denoising_score(
+    model: nn.Module, x_tilde: Float[Tensor, "n c h w"], noise: float
+) -> Float[Tensor, "n c h w"]:
+    """(g(f(x~)) - x~) / noise^2, which estimates grad log p_noise(x~), the score of the smoothed density.
+
+    Book: eq-sparse-denoising-score (Vincent 2011). `model` must have been trained by `denoising_terms` at this noise.
+    """
+    return (in_batches(model, x_tilde) - x_tilde) / noise**2
+
+
+def participation_ratio(features: Float[Tensor, "k c h w"]) -> Float[Tensor, "k"]:
+    """How many pixels share a feature's energy: 1 for a single pixel, d if all d have the same size, d/3 for Gaussian noise.
+
+    Book: eq-sparse-denoising-participation.
+    """
+    energy = features.flatten(1).square()
+    return energy.sum(1).square() / energy.square().sum(1)
+
+
+def orientation(features: Float[Tensor, "k c h w"]) -> Float[Tensor, "k"]:
+    """How far a feature varies in one direction only: 1 for straight stripes at any angle, near 0 for noise or a round blob.
+
+    The coherence of the structure tensor: with a, b >= 0 its eigenvalues, that is the mean squared slope along and across the
+    direction of steepest change, (a - b) / (a + b).
+    """
+    dx = (features[..., 1:, 1:] - features[..., 1:, :-1] + features[..., :-1, 1:] - features[..., :-1, :-1]).flatten(1)
+    dy = (features[..., 1:, 1:] - features[..., :-1, 1:] + features[..., 1:, :-1] - features[..., :-1, :-1]).flatten(1)
+    xx, yy, xy = dx.square().sum(1), dy.square().sum(1), (dx * dy).sum(1)
+    return ((xx - yy).square() + 4 * xy.square()).sqrt() / (xx + yy)
+
+
 @dataclass(frozen=True)
 class Probe:
     """How well labels can be read off codes by a simple classifier: accuracy on held-out codes, in [0, 1]."""

@@ -61,7 +61,7 @@ def corrupt(
     Raises:
         ValueError: `noise`, a standard deviation, is negative.
     """
-    if noise < 0:
+    if not noise >= 0:
         raise ValueError(f"noise is a standard deviation and cannot be negative; got {noise}")
     epsilon = torch.empty_like(x).normal_(generator=generator)
     return x + noise * epsilon

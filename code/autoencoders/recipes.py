@@ -282,5 +282,52 @@ _RECIPES = {
                 ("transformer", {"patch": 7, "width": 48, "depth": 2}),
             )
         ),
+        # Chapter 4: more units than pixels under an L1 penalty, on whitened photographs and on digits.
+        Recipe(
+            "sparse-patches",
+            "patches",
+            288,
+            "sparse",
+            objective="sparse",
+            weight=0.4,
+            epochs=15,
+            learning_rate=5e-3,
+            data_options={"stride": 4, "whiten": 0.1},
+        ),
+        Recipe(
+            "sparse-digits",
+            "digits",
+            196,
+            "sparse",
+            center=True,
+            objective="sparse",
+            weight=0.3,
+            epochs=15,
+            learning_rate=1e-3,
+        ),
+        # Chapter 4: clean digits out of noisy ones; the small one runs in the page.
+        *(
+            Recipe(
+                f"denoise-digits-{percent}",
+                "digits",
+                64,
+                "mlp",
+                {"hidden": (256,)},
+                objective="denoising",
+                noise=percent / 100,
+                epochs=15,
+            )
+            for percent in (25, 50, 75)
+        ),
+        Recipe(
+            "denoise-digits-50-small",
+            "digits",
+            16,
+            "mlp",
+            {"hidden": (128,)},
+            objective="denoising",
+            noise=0.5,
+            epochs=30,
+        ),
     )
 }

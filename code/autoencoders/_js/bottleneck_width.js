@@ -4,17 +4,16 @@ export default {
     const view = new View(el, model), widths = view.get("widths"), errors = view.get("errors");
     const shape = view.get("shape"), pixels = shape[0] * shape[1] * shape[2], count = view.get("count");
     const originals = view.bytes("originals"), rebuilt = view.bytes("reconstructions");
-    const rows = ["originals x", "reconstructions x\u0302"].map((name) => view.strip({ label: name, shape, count }));
-    const cells = ["numbers stored for a picture", "numbers in a picture", "mean squared error on the test set"]
-      .map((name) => [name, h("td")]);
-    const table = h("table", {}, h("tbody", {}, cells.map(([name, cell]) => h("tr", {}, h("th", { scope: "row" }, name), cell))));
+    const rows = ["originals x", "reconstructions g(f(x))"].map((caption) => view.strip({ caption, shape, count }));
+    const names = ["numbers stored for a picture", "numbers in a picture", "mean squared error on the test set"];
+    const readings = view.readings(names);
     const curve = view.plot({ label: "error against width", height: 190 });
-    const side = h("div", { class: "stack grow" }, table, view.status);
+    const side = h("div", { class: "stack grow" }, readings.table, view.status);
     const plotBox = h("div", { class: "grow" }, curve.canvas);
-    const figure = (strip, caption) => h("figure", {}, strip.canvas, h("figcaption", {}, caption));
+    const format = (m) => `m = ${m}`;
     view.body.append(
-      view.slider({ label: "width m of the bottleneck", key: "m", values: widths, accent: "latent", format: (m) => `m = ${m}` }),
-      figure(rows[0], "originals x"), figure(rows[1], "reconstructions g(f(x))"),
+      view.slider({ label: "width m of the bottleneck", key: "m", values: widths, accent: "latent", format }),
+      rows[0].figure, rows[1].figure,
       h("div", { class: "row" }, plotBox, side));
     // The curve can be clicked as well: the nearest width is chosen.
     let toX = () => 0;
@@ -27,8 +26,8 @@ export default {
       const m = view.get("m"), index = widths.indexOf(m), offset = index * count * pixels;
       rows[0].draw((i) => originals.subarray(i * pixels, (i + 1) * pixels));
       rows[1].draw((i) => rebuilt.subarray(offset + i * pixels, offset + (i + 1) * pixels));
-      rows[1].canvas.setAttribute("aria-label", `the same ${count} pictures rebuilt from ${m} numbers each`);
-      rows[0].canvas.setAttribute("aria-label", `${count} original pictures`);
+      rows[0].describe(`${count} original pictures`);
+      rows[1].describe(`the same ${count} pictures rebuilt from ${m} numbers each`);
       const edge = widths.length > 1 ? [widths[0] / 1.15, widths.at(-1) * 1.15] : [m / 2, 2 * m];
       const { context, sx, sy } = axes(view, curve, {
         x: { range: edge, log: true, label: "width m", ticks: widths.map((value) => ({ value, text: String(value) })) },
@@ -41,9 +40,11 @@ export default {
       widths.forEach((width, i) => dot(context, sx(width), sy(errors[i]), 3.5, view.color.decoder));
       context.lineWidth = 2;
       dot(context, sx(m), sy(errors[index]), 7, view.color.latent, view.color.ink);
-      curve.describe(`Test error falls from ${significant(errors[0])} at m = ${widths[0]} to ${significant(errors.at(-1))} at m = ${widths.at(-1)}`);
-      [m, pixels, significant(errors[index], 3)].forEach((value, i) => { cells[i][1].textContent = value; });
-      view.say(`m = ${m}: ${fixed(pixels / m, pixels / m < 10 ? 1 : 0)} pixel values for every stored number, error ${significant(errors[index], 3)}.`);
+      const end = (k) => `${significant(errors.at(k))} at m = ${widths.at(k)}`;
+      curve.describe(`Test error against the width: ${end(0)}, ${end(-1)}`);
+      const error = significant(errors[index], 3), ratio = fixed(pixels / m, pixels / m < 10 ? 1 : 0);
+      readings.write(m, pixels, error);
+      view.say(`m = ${m}: ${ratio} pixel values for every stored number, error ${error}.`);
     });
   },
 };

@@ -50,13 +50,13 @@ input[type=range]::-webkit-slider-thumb { -webkit-appearance: none; width: 20px;
   border: 2px solid var(--paper); border-radius: 50%; background: var(--knob); box-shadow: 0 0 0 1px var(--muted); }
 input[type=range]::-moz-range-thumb { width: 16px; height: 16px; border: 2px solid var(--paper); border-radius: 50%;
   background: var(--knob); box-shadow: 0 0 0 1px var(--muted); }
-button { min-height: 34px; padding: 4px 14px; font: inherit; font-size: 14px; color: var(--ink); background: var(--well);
-  border: 1px solid var(--line); border-radius: 7px; cursor: pointer; }
+button { min-height: 34px; padding: 4px 14px; font: inherit; font-size: 14px; color: var(--ink); cursor: pointer;
+  background: var(--well); border: 1px solid var(--line); border-radius: 7px; }
 button:hover:not(:disabled) { border-color: var(--muted); }
 button:disabled { color: var(--muted); cursor: default; }
 button.square { min-width: 36px; padding: 4px 0; text-align: center; }
-button.chip { min-height: 26px; padding: 1px 8px 1px 5px; font-size: 13px; display: inline-flex; gap: 5px; align-items: center;
-  background: none; }
+button.chip { display: inline-flex; gap: 5px; align-items: center; min-height: 26px; padding: 1px 8px 1px 5px;
+  font-size: 13px; background: none; }
 button.chip[aria-pressed=true] { border-color: var(--ink); background: var(--well); }
 .dot { width: 11px; height: 11px; border-radius: 50%; flex: none; }
 .bar { width: 14px; height: 4px; border-radius: 2px; flex: none; }
@@ -66,8 +66,8 @@ legend { padding: 0; margin-bottom: 6px; font-size: 14px; float: none; width: au
 .options { display: inline-flex; flex-wrap: wrap; gap: 4px; }
 .options label { position: relative; display: block; cursor: pointer; }
 .options input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: pointer; }
-.options label span { display: block; padding: 5px 12px; font-size: 14px; border: 1px solid var(--line); border-radius: 7px;
-  background: var(--well); }
+.options label span { display: block; padding: 5px 12px; font-size: 14px; background: var(--well);
+  border: 1px solid var(--line); border-radius: 7px; }
 .options input:checked + span { background: var(--ink); color: var(--paper); border-color: var(--ink); }
 .options canvas { display: block; width: 44px; height: auto; border: 1px solid var(--line); border-radius: 4px; }
 .options input:checked + canvas { box-shadow: 0 0 0 3px var(--encoder); border-color: transparent; }
@@ -166,7 +166,9 @@ class View {
       if (/^#[0-9a-f]{6}$/i.test(value)) this.color[name] = value;
     }
     this.font = style.fontFamily || "system-ui, sans-serif";
-    for (const [name, value] of Object.entries(this.color)) if (name !== "classes") this.root.style.setProperty(`--${name}`, value);
+    for (const [name, value] of Object.entries(this.color)) {
+      if (name !== "classes") this.root.style.setProperty(`--${name}`, value);
+    }
     this.root.style.setProperty("--font", this.font);
     this.root.style.colorScheme = theme;
   }
@@ -235,6 +237,16 @@ class View {
     this.controls.push(() => options.forEach(([value], i) => { inputs[i].checked = value === this.get(key); }));
     const legend = hideLabel ? [] : [h("legend", {}, label)];
     return h("fieldset", hideLabel ? { "aria-label": label } : {}, ...legend, h("div", { class: "options" }, labels));
+  }
+
+  // A table of named readings; `write` fills in their values.
+  readings(names) {
+    const cells = names.map(() => h("td"));
+    const rows = names.map((name, i) => h("tr", {}, h("th", { scope: "row" }, name), cells[i]));
+    return {
+      table: h("table", {}, h("tbody", {}, rows)),
+      write: (...values) => values.forEach((value, i) => { cells[i].textContent = value; }),
+    };
   }
 
   // Thumbnails of n stored pictures, one of which is chosen.
@@ -308,7 +320,8 @@ class View {
 
   // A picture with a caption; `draw(values)` paints it.
   picture({ label, caption, shape, size }) {
-    const canvas = h("canvas", { class: "picture", width: shape[1], height: shape[0], role: "img", "aria-label": label });
+    const [height, width] = shape;
+    const canvas = h("canvas", { class: "picture", role: "img", "aria-label": label, width, height });
     const text = h("figcaption", {}, caption ?? label);
     const figure = h("figure", {}, canvas, text);
     Object.assign(figure.style, { flex: `0 1 ${size}px`, minWidth: "0" });
@@ -328,7 +341,7 @@ class View {
     const context = canvas.getContext("2d");
     const image = context.createImageData(width, height), pixels = image.data;
     const factor = scale ?? (values instanceof Uint8Array ? 1 / 255 : 1);
-    const blank = channels(this.color.blank), plus = channels(this.color.posterior), minus = channels(this.color.encoder);
+    const [blank, plus, minus] = ["blank", "posterior", "encoder"].map((name) => channels(this.color[name]));
     const scaled = signed || error, photograph = this.get("ink") === false;
     const from = photograph && !scaled ? [0, 0, 0] : blank;
     const most = scaled ? plus : photograph ? [255, 255, 255] : channels(this.color.full);
@@ -345,13 +358,15 @@ class View {
     context.putImageData(image, at[0], at[1]);
   }
 
-  // Several pictures of one shape side by side in one canvas.
-  strip({ label, shape, count }) {
+  // Several pictures of one shape side by side in one canvas, with a caption.
+  strip({ caption, shape, count }) {
     const [height, width] = shape, gap = Math.max(1, Math.round(width / 14));
-    const canvas = h("canvas", { width: count * width + (count - 1) * gap, height, role: "img", "aria-label": label, class: "picture" });
+    const canvas = h("canvas", { class: "picture", role: "img", "aria-label": caption, height });
+    canvas.width = count * (width + gap) - gap;
     canvas.style.border = "0";
     return {
-      canvas,
+      figure: h("figure", {}, canvas, h("figcaption", {}, caption)),
+      describe: (text) => canvas.setAttribute("aria-label", text),
       draw: (picture, how) => {
         for (let i = 0; i < count; i++) this.paint(canvas, shape, picture(i), { ...how, at: [i * (width + gap), 0] });
       },
@@ -362,8 +377,8 @@ class View {
 // Round tick positions that cover a range.
 function ticks([low, high], count = 5) {
   const raw = (0.7 * (high - low)) / count, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].find((m) => m * power >= raw) * power, places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  const values = [];
+  const step = [1, 2, 5, 10].find((m) => m * power >= raw) * power;
+  const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), values = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) values.push(i * step);
   return values.map((value) => ({ value, text: fixed(value, places) }));
 }

@@ -10,7 +10,9 @@ function halfToFloat(bits) {
 // One packed array as floats. int8 entries carry one scale an output channel, along their first or last axis.
 function unpackArray(buffer, entry) {
   if (entry.dtype === "float32") return new Float32Array(buffer, entry.offset, entry.size);
-  if (entry.dtype === "float16") return Float32Array.from(new Uint16Array(buffer, entry.offset, entry.size), halfToFloat);
+  if (entry.dtype === "float16") {
+    return Float32Array.from(new Uint16Array(buffer, entry.offset, entry.size), halfToFloat);
+  }
   const scale = unpackArray(buffer, entry.scale), whole = new Int8Array(buffer, entry.offset, entry.size);
   const channels = scale.length, run = whole.length / channels, values = new Float32Array(whole.length);
   for (let i = 0; i < values.length; i++) values[i] = whole[i] * scale[entry.last ? i % channels : Math.floor(i / run)];
@@ -26,14 +28,16 @@ function dense(layer, x, y) {
   }
 }
 
-// Transposed convolution: every input pixel adds its kernel, times its value, to the output; zeros (after a ReLU) cost nothing.
+// Transposed convolution: every input pixel adds its kernel, times its value, to the output. Zeros, of which a ReLU
+// makes many, cost nothing.
 function transposed(layer, x, y) {
   const { weight, bias, kernel, stride, padding } = layer;
   const [h, w, inputs] = layer.from, [height, width, outputs] = layer.to;
   for (let i = 0; i < y.length; i += outputs) for (let c = 0; c < outputs; c++) y[i + c] = bias ? bias[c] : 0;
-  for (let row = 0, i = 0; row < h; row++) for (let column = 0; column < w; column++) for (let c = 0; c < inputs; c++, i++) {
+  for (let i = 0; i < h * w * inputs; i++) {
     const value = x[i];
     if (value === 0) continue;
+    const c = i % inputs, pixel = (i - c) / inputs, column = pixel % w, row = (pixel - column) / w;
     for (let ky = 0; ky < kernel; ky++) {
       const oy = row * stride + ky - padding;
       if (oy < 0 || oy >= height) continue;

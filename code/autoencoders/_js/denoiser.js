@@ -16,19 +16,21 @@ export default {
         t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
         return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 4294967296;
       };
-      return Float32Array.from({ length: pixels }, () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()));
+      const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+      return Float32Array.from({ length: pixels }, normal);
     }
 
     const pictures = ["clean", "noisy", "denoised"].map((name) => view.picture({ label: name, shape, size: 230 }));
-    const cells = ["noisy", "denoised"].map((name) => [name, h("td")]);
-    const table = h("table", {}, h("tbody", {}, cells.map(([name, cell]) => h("tr", {}, h("th", { scope: "row" }, `MSE, ${name} against clean`), cell))));
-    const slider = view.slider({ label: "standard deviation \u03c3 of the noise", key: "noise", min: 0, max: view.get("largest"),
-      step: view.get("largest") / 100, accent: "posterior", format: (v) => fixed(v) });
+    const readings = view.readings(["MSE, noisy against clean", "MSE, denoised against clean"]);
+    const slider = view.slider({
+      label: "standard deviation \u03c3 of the noise", key: "noise", accent: "posterior", format: (v) => fixed(v),
+      min: 0, max: view.get("largest"), step: view.get("largest") / 100,
+    });
     view.body.append(
       view.gallery({ label: "picture", key: "image", count, shape, paint: image }),
       h("div", { class: "line" }, slider, view.button("New noise", () => view.change({ seed: view.get("seed") + 1 }))),
       h("div", { class: "pictures" }, pictures.map((picture) => picture.figure)),
-      h("div", { class: "row" }, table, h("div", { class: "grow" }, view.status)));
+      h("div", { class: "row" }, readings.table, h("div", { class: "grow" }, view.status)));
 
     let pattern = null, seeded = null;
     const clean = new Float32Array(pixels), noisy = new Float32Array(pixels);
@@ -45,9 +47,9 @@ export default {
       pictures[0].describe(`clean picture ${chosen + 1}`, "clean x");
       pictures[1].describe(`with noise of standard deviation ${fixed(noise)}`, "x + \u03c3\u03b5");
       pictures[2].describe("what the denoising autoencoder makes of it", "g(f(x + \u03c3\u03b5))");
-      errors.forEach((value, i) => { cells[i][1].textContent = significant(value, 3); });
-      const ratio = errors[0] / errors[1];
-      view.say(ratio > 1 ? `The output has ${fixed(ratio, ratio < 10 ? 1 : 0)} times less squared error than the noisy input.`
+      readings.write(...errors.map((value) => significant(value, 3)));
+      const ratio = errors[0] / errors[1], times = fixed(ratio, ratio < 10 ? 1 : 0);
+      view.say(ratio > 1 ? `The output has ${times} times less squared error than the noisy input.`
         : "With this little noise the bottleneck costs more than the denoising gains.");
     });
   },

@@ -20,14 +20,16 @@ export default {
     }
     const compared = layers.map((_, layer) => Array.from({ length: count }, (_, i) => compare(layer, i)));
 
-    const pictures = ["original", "reconstruction", "error"].map((name) => view.picture({ label: name, shape, size: 230 }));
+    const pictures = ["original", "reconstruction", "error"].map((label) => view.picture({ label, shape, size: 230 }));
     const marks = layers.map(() => h("tr"));
     const columns = ["layers", "this picture", ...(errors ? ["test set"] : [])];
-    const table = h("table", {}, h("thead", {}, h("tr", {}, columns.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, marks));
+    const head = h("thead", {}, h("tr", {}, columns.map((text) => h("th", { scope: "col" }, text))));
+    const table = h("table", {}, head, h("tbody", {}, marks));
+    const options = layers.map((name) => [name, name]);
     const caption = h("p", {}, "mean squared error");
     const scale = view.plot({ label: "color scale", height: 46 });
     view.body.append(
-      h("div", { class: "row" }, view.choice({ label: "layers of encoder and decoder", key: "layer", options: layers.map((name) => [name, name]) }),
+      h("div", { class: "row" }, view.choice({ label: "layers of encoder and decoder", key: "layer", options }),
         view.gallery({ label: "picture", key: "image", count, shape, paint: original })),
       h("div", { class: "pictures" }, pictures.map((picture) => picture.figure)),
       h("div", { class: "row" }, h("div", { class: "grow" }, caption, table),
@@ -43,12 +45,13 @@ export default {
       view.paint(pictures[2].canvas, [height, width, 1], now.map, { error: true, scale: 1 / largest });
       pictures[2].describe(`map of the absolute error, largest ${fixed(now.largest)}`, "|x \u2212 g(f(x))|");
       layers.forEach((other, k) => {
-        const bold = k === layer ? "600" : "400";
-        const shown = [compared[k][i].mse, ...(errors ? [errors[k]] : [])].map((value) => h("td", {}, significant(value, 3)));
-        for (const cell of shown) { cell.style.fontWeight = bold; cell.style.paddingRight = "16px"; cell.style.textAlign = "left"; }
-        const head = h("th", { scope: "row" }, other);
-        head.style.fontWeight = bold;
-        marks[k].replaceChildren(head, ...shown);
+        const values = [compared[k][i].mse, ...(errors ? [errors[k]] : [])];
+        marks[k].style.fontWeight = k === layer ? "600" : "400";
+        const shown = values.map((value) => h("td", {}, significant(value, 3)));
+        marks[k].replaceChildren(h("th", { scope: "row" }, other), ...shown);
+        for (const { style } of marks[k].children) {
+          Object.assign(style, { fontWeight: "inherit", textAlign: "left", paddingRight: "16px" });
+        }
       });
       const context = scale.begin(), ramp = context.createLinearGradient(1, 0, scale.width - 1, 0);
       ramp.addColorStop(0, view.color.blank);
@@ -65,7 +68,8 @@ export default {
         context.fillText(fixed(value), (value / largest) * scale.width, 25);
       });
       scale.describe(`color scale from 0 to ${fixed(largest)}, the largest error of this picture under any layer type`);
-      view.say(`${name} layers, picture ${i + 1}: mean squared error ${significant(now.mse, 3)}, largest pixel error ${fixed(now.largest)}.`);
+      const error = significant(now.mse, 3), worst = fixed(now.largest);
+      view.say(`${name} layers, picture ${i + 1}: mean squared error ${error}, largest pixel error ${worst}.`);
     });
   },
 };

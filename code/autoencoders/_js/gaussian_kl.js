@@ -3,30 +3,30 @@ export default {
   render({ model, el }) {
     const view = new View(el, model), range = [-6, 6], steps = 480;
     const density = (x, [mu, sigma]) => Math.exp(-0.5 * ((x - mu) / sigma) ** 2) / (sigma * Math.sqrt(2 * Math.PI));
-    const logRatio = (x, a, b) => 0.5 * ((x - b[0]) / b[1]) ** 2 - 0.5 * ((x - a[0]) / a[1]) ** 2 + Math.log(b[1] / a[1]);
+    const square = (x, [mu, sigma]) => 0.5 * ((x - mu) / sigma) ** 2;
+    const logRatio = (x, a, b) => square(x, b) - square(x, a) + Math.log(b[1] / a[1]);
     const divergence = (a, b) => Math.log(b[1] / a[1]) + (a[1] ** 2 + (a[0] - b[0]) ** 2) / (2 * b[1] ** 2) - 0.5;
     const points = Array.from({ length: steps + 1 }, (_, i) => range[0] + (i * (range[1] - range[0])) / steps);
 
-    const sliders = (name, accent) => [["\u03bc", -3, 3, 0.05, 0], ["\u03c3", 0.2, 3, 0.05, 1]].map(([symbol, min, max, step, i]) =>
+    const parameters = [["mean \u03bc", -3, 3], ["standard deviation \u03c3", 0.2, 3]];
+    const sliders = (name, accent) => parameters.map(([parameter, min, max], i) =>
       view.slider({
-        label: `${i ? "standard deviation" : "mean"} ${symbol} of ${name}`, min, max, step, accent, format: (v) => fixed(v),
+        label: `${parameter} of ${name}`, min, max, step: 0.05, accent, format: (v) => fixed(v),
         read: () => view.get(name)[i],
         write: (v) => view.change({ [name]: view.get(name).map((old, j) => (j === i ? v : old)) }),
       }));
-    const group = (name, accent) => {
-      const box = h("fieldset", { class: "grow" }, h("legend", {}, legendKey(accent, `Gaussian ${name}`)), sliders(name, accent));
-      return box;
-    };
+    const group = (name, accent) =>
+      h("fieldset", { class: "grow" }, h("legend", {}, legendKey(accent, `Gaussian ${name}`)), sliders(name, accent));
     const options = [["p||q", "KL(p \u2016 q)"], ["q||p", "KL(q \u2016 p)"]];
-    const values = options.map(([value, text]) => [value, text, h("td")]);
-    const table = h("table", {}, h("tbody", {}, values.map(([, text, cell]) => h("tr", {}, h("th", { scope: "row" }, text), cell))));
+    const readings = view.readings(options.map(([, text]) => text));
+    const direction = view.choice({ label: "direction", key: "direction", options, hideLabel: true });
     const upper = view.plot({ label: "densities", height: 190 });
     const lower = view.plot({ label: "integrand", height: 170 });
     const formula = h("span");
     view.body.append(
       h("div", { class: "row" }, group("p", "prior"), group("q", "posterior")),
       upper.canvas,
-      h("div", { class: "row center" }, view.choice({ label: "direction", key: "direction", options, hideLabel: true }), table),
+      h("div", { class: "row center" }, direction, readings.table),
       h("div", { class: "row tight" }, formula, legendKey("encoder", "adds"), legendKey("latent", "subtracts")),
       lower.canvas, view.status);
 
@@ -52,7 +52,8 @@ export default {
         drawing.context.lineWidth = 2.5;
         line(drawing.context, path);
       }
-      upper.describe(`Densities: p has mean ${fixed(p[0])} and standard deviation ${fixed(p[1])}, q ${fixed(q[0])} and ${fixed(q[1])}`);
+      const moments = ([mu, sigma]) => `mean ${fixed(mu)} and standard deviation ${fixed(sigma)}`;
+      upper.describe(`Densities: p has ${moments(p)}, q has ${moments(q)}`);
 
       const integrand = points.map((x) => density(x, a) * logRatio(x, a, b));
       const high = roof(Math.max(0.1, 1.05 * Math.max(...integrand))), low = Math.min(...integrand, 0);
@@ -75,12 +76,12 @@ export default {
       context.lineWidth = 1.5;
       line(context, points.map((x, i) => [sx(x), sy(integrand[i])]));
       const both = [divergence(p, q), divergence(q, p)];
-      values.forEach(([, , cell], i) => { cell.textContent = `${fixed(both[i], 3)} nats`; });
-      const shown = fixed(both[forward ? 0 : 1], 3);
+      readings.write(...both.map((value) => `${fixed(value, 3)} nats`));
+      const [now, other] = forward ? both : [both[1], both[0]], shown = fixed(now, 3);
       formula.textContent = `${first}(x) ln(${first}(x)/${second}(x)): its area is KL(${first} \u2016 ${second})`;
       lower.describe(`Integrand of KL(${first} \u2016 ${second}); its signed area is ${shown} nats`);
       view.say(Math.max(...both) < 5e-4 ? "The two Gaussians agree: both divergences are zero."
-        : `KL(${first} \u2016 ${second}) = ${shown} nats, ${fixed(both[forward ? 0 : 1] / both[forward ? 1 : 0], 2)} times the other direction.`);
+        : `KL(${first} \u2016 ${second}) = ${shown} nats, ${fixed(now / other, 2)} times the other direction.`);
     });
   },
 };

@@ -1,5 +1,5 @@
-// The page's stand-in for Jupyter: every <ae-view> gets a model with the same get, set, on and off, and the same module.
-// Scripts and arrays are inlined once a page under a hash (see widgets.py); nothing is fetched, so it works from file://.
+// The page's stand-in for Jupyter: every <ae-view> gets a model with the same get, set, on and off, and the module.
+// Scripts and arrays are inlined once a page under a hash (see views.py); nothing is fetched, so file:// works too.
 if (!customElements.get("ae-view")) {
   const asset = (id) => JSON.parse(document.getElementById(id).textContent);
   const once = new Map();

@@ -89,14 +89,13 @@ export default {
       });
       return chip;
     });
-    const cells = ["z", "distance to the nearest code"].map((name) => [name, h("td")]);
-    const table = h("table", {}, h("tbody", {}, cells.map(([name, cell]) => h("tr", {}, h("th", { scope: "row" }, name), cell))));
+    const readings = view.readings(["z", "distance to the nearest code"]);
     const shaded = h("span", { class: "dot", "aria-hidden": "true" });
     Object.assign(shaded.style, { background: "var(--hollow)", borderRadius: "3px", border: "1px solid var(--muted)" });
     const wide = h("div", { class: "stack grow" }, plane.canvas,
       h("span", { class: "key" }, shaded, `empty: no training code within ${significant(reach)}`));
     wide.style.flex = "1 1 300px";
-    const side = h("div", { class: "stack" }, h("div", { class: "pictures" }, pictures), table,
+    const side = h("div", { class: "stack" }, h("div", { class: "pictures" }, pictures), readings.table,
       h("div", { class: "options", role: "group", "aria-label": "classes" }, chips), view.status);
     side.style.flex = "1 1 250px";
     view.body.append(h("div", { class: "row" }, wide, side));
@@ -120,8 +119,7 @@ export default {
         closest.draw(thumbnail(index), { scale: 1 / (levels - 1) });
         closest.describe(`the training picture whose code is nearest, class ${name}`, `nearest training code: ${name}`);
       }
-      cells[0][1].textContent = `(${fixed(z[0])}, ${fixed(z[1])})`;
-      cells[1][1].textContent = significant(distance);
+      readings.write(`(${fixed(z[0])}, ${fixed(z[1])})`, significant(distance));
       view.say(empty
         ? `An empty region: the nearest training code, class ${name}, is ${significant(distance)} away.`
         : `Among the training codes: the nearest is of class ${name}, ${significant(distance)} away.`);

@@ -9,25 +9,30 @@ export default {
     const components = scales.map((_, k) => component(k));
     const image = (i) => Float32Array.from(images.subarray(i * pixels, (i + 1) * pixels), (v) => v / 255);
     const originals = Array.from({ length: count }, (_, i) => image(i));
-    const coefficients = originals.map((x) => components.map((u) => u.reduce((sum, value, j) => sum + value * (x[j] - mean[j]), 0)));
+    const project = (x, u) => u.reduce((sum, value, j) => sum + value * (x[j] - mean[j]), 0);
+    const coefficients = originals.map((x) => components.map((u) => project(x, u)));
     const explained = shares.reduce((all, share) => [...all, all.at(-1) + share], [0]);
 
     const step = (by) => view.change({ m: clamp(view.get("m") + by, 0, most) });
     const slider = view.slider({ label: "components added, m", key: "m", min: 0, max: most, step: 1, accent: "latent",
       format: (m) => `${m} of ${most}` });
-    const minus = view.button("\u2212", () => step(-1), { label: "remove the last component", square: true, disabled: () => view.get("m") <= 0 });
-    const plus = view.button("+", () => step(1), { label: "add the next component", square: true, disabled: () => view.get("m") >= most });
+    const square = (text, by, label, end) =>
+      view.button(text, () => step(by), { label, square: true, disabled: () => view.get("m") === end });
+    const minus = square("\u2212", -1, "remove the last component", 0);
+    const plus = square("+", 1, "add the next component", most);
     const original = view.picture({ label: "original", caption: "x", shape, size: 230 });
     const sum = view.picture({ label: "sum", caption: "sum", shape, size: 230 });
     const next = view.picture({ label: "next component", caption: "next", shape, size: 230 });
-    const cells = ["next coefficient", "error of this picture (MSE)", "variance explained, all pictures"].map((name) => [name, h("td")]);
-    const table = h("table", {}, h("tbody", {}, cells.map(([name, cell]) => h("tr", {}, h("th", { scope: "row" }, name), cell))));
+    const names = ["next coefficient", "error of this picture (MSE)", "variance explained, all pictures"];
+    const readings = view.readings(names);
     const curve = view.plot({ label: "variance explained", height: 180 });
     view.body.append(
       view.gallery({ label: "picture x", key: "image", count, shape, paint: (i) => originals[i] }),
       h("div", { class: "line" }, minus, slider, plus),
       h("div", { class: "pictures" }, original.figure, sum.figure, next.figure),
-      h("div", { class: "row" }, h("div", { class: "grow" }, curve.canvas), h("div", { class: "stack grow" }, table, view.status)));
+      h("div", { class: "row" }, h("div", { class: "grow" }, curve.canvas),
+        h("div", { class: "stack grow" }, readings.table, view.status)));
+    const percents = [0, 0.5, 1].map((value) => ({ value, text: `${100 * value} %` }));
 
     const rebuilt = new Float32Array(pixels), addition = new Float32Array(pixels);
     return view.start(["m", "image"], () => {
@@ -47,7 +52,7 @@ export default {
         m < most ? `+ component ${m + 1} (orange adds)` : "no component left");
       const { context, sx, sy } = axes(view, curve, {
         x: { range: [0, most], label: "components m" },
-        y: { range: [0, 1], label: "variance explained", ticks: [0, 0.5, 1].map((value) => ({ value, text: `${100 * value} %` })) }, left: 58,
+        y: { range: [0, 1], label: "variance explained", ticks: percents }, left: 58,
       });
       context.fillStyle = view.color.codebook;
       const width = Math.max(1, (sx(1) - sx(0)) * 0.7);
@@ -57,9 +62,10 @@ export default {
       line(context, explained.map((value, k) => [sx(k), sy(value)]));
       dot(context, sx(m), sy(explained[m]), 7, view.color.latent, view.color.ink);
       const percent = `${fixed(100 * explained[m], 1)} %`;
-      curve.describe(`The first ${m} components explain ${percent} of the variance of all pictures; bars show each one's share`);
-      [m < most ? fixed(c[m]) : "\u2013", significant(error, 3), percent].forEach((value, i) => { cells[i][1].textContent = value; });
-      view.say(`${m} components: ${percent} of the variance of all pictures, error of this one ${significant(error, 3)}.`);
+      curve.describe(`The first ${m} components explain ${percent} of the variance; bars show the share of each`);
+      readings.write(m < most ? fixed(c[m]) : "\u2013", significant(error, 3), percent);
+      const own = significant(error, 3);
+      view.say(`${m} components: ${percent} of the variance of all pictures, error of this one ${own}.`);
     });
   },
 };

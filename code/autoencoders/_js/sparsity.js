@@ -4,16 +4,17 @@ export default {
     const view = new View(el, model), lambdas = view.get("lambdas"), shape = view.get("shape");
     const pixels = shape[0] * shape[1] * shape[2], count = view.get("count"), units = view.get("units");
     const features = new Int8Array(view.bytes("features").slice().buffer);
-    const histograms = view.get("histograms"), bins = view.get("bins"), means = view.get("means"), errors = view.get("errors");
+    const [histograms, bins, means, errors] = ["histograms", "bins", "means", "errors"].map((name) => view.get(name));
     const grid = h("canvas", { class: "picture", role: "img" });
     grid.style.border = "0";
-    const histogram = view.plot({ label: "active units", height: 190 }), trade = view.plot({ label: "trade", height: 190 });
+    const histogram = view.plot({ label: "active units", height: 190 });
+    const trade = view.plot({ label: "trade", height: 190 });
     const caption = h("figcaption");
     view.body.append(
       view.slider({ label: "sparsity weight \u03bb", key: "index", values: lambdas.map((_, i) => i), accent: "codebook",
         format: (i) => `\u03bb = ${significant(lambdas[i], 2)}` }),
       h("figure", {}, grid, caption),
-      h("div", { class: "row" }, h("div", { class: "grow" }, histogram.canvas), h("div", { class: "grow" }, trade.canvas)),
+      h("div", { class: "row" }, [histogram, trade].map((plot) => h("div", { class: "grow" }, plot.canvas))),
       view.status);
     const tallest = 1.08 * Math.max(...histograms.flat());
     const xs = [0, 1.05 * Math.max(...means)], ys = [0, 1.1 * Math.max(...errors)];
@@ -34,11 +35,13 @@ export default {
       grid.setAttribute("aria-label", `${count} dictionary features learned with ${name}; orange adds, blue removes`);
       caption.textContent = `${count} of ${units} features (orange adds, blue removes)`;
       let { context, sx, sy } = axes(view, histogram, {
-        x: { range: [bins[0], bins.at(-1)], label: "active units in a picture" }, y: { range: [0, tallest], label: "share of pictures" },
+        x: { range: [bins[0], bins.at(-1)], label: "active units in a picture" },
+        y: { range: [0, tallest], label: "share of pictures" },
       });
       context.fillStyle = view.color.codebook;
       histograms[index].forEach((share, i) => {
-        context.fillRect(sx(bins[i]) + 0.5, sy(share), Math.max(1, sx(bins[i + 1]) - sx(bins[i]) - 1), sy(0) - sy(share));
+        const [from, to] = [sx(bins[i]), sx(bins[i + 1])];
+        context.fillRect(from + 0.5, sy(share), Math.max(1, to - from - 1), sy(0) - sy(share));
       });
       context.strokeStyle = view.color.ink;
       context.setLineDash([4, 3]);
@@ -54,7 +57,8 @@ export default {
       means.forEach((mean, i) => dot(context, sx(mean), sy(errors[i]), 3.5, view.color.decoder));
       dot(context, sx(means[index]), sy(errors[index]), 7, view.color.latent, view.color.ink);
       trade.describe(`At ${name} a picture uses ${used} units and the error is ${significant(errors[index], 3)}`);
-      view.say(`${name}: a picture uses ${used} of ${units} units on average; mean squared error ${significant(errors[index], 3)}.`);
+      const error = significant(errors[index], 3);
+      view.say(`${name}: a picture uses ${used} of ${units} units on average; mean squared error ${error}.`);
     });
   },
 };
