@@ -9,6 +9,7 @@ with 40 ms latency, an empty cache each time, and gzip on the wire as any static
 import argparse
 import gzip
 import http.server
+import os
 import statistics
 import threading
 from functools import partial
@@ -17,7 +18,7 @@ from urllib.parse import urlparse
 
 from playwright.sync_api import Page, sync_playwright
 
-SITE = Path(__file__).parent.parent / "_build" / "html"
+SITE = Path(os.environ.get("AE_SITE", Path(__file__).parent.parent / "_build" / "html"))
 LINK = dict(offline=False, downloadThroughput=10e6 / 8, uploadThroughput=10e6 / 8, latency=40)
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 DRAWN = """() => { window.aeDrawn = []; document.addEventListener('ae-drawn', e => window.aeDrawn.push(e.detail), true); }"""
@@ -53,7 +54,7 @@ def usable(page: Page, url: str) -> float:
     page.goto(url, wait_until="domcontentloaded")
     page.wait_for_function(
         "() => { const m = document.querySelector('.math'), w = document.querySelector('ae-view');"
-        " return (!m || document.querySelector('mjx-container')) && (!w || w.querySelector('canvas, svg')); }"
+        " return (!m || document.querySelector('mjx-container')) && (!w || 'ready' in w.dataset); }"
     )
     return page.evaluate("performance.now()") / 1e3
 

@@ -26,10 +26,15 @@ from sphinxcontrib.bibtex.plugin import register_plugin
 from sphinxcontrib.bibtex.style.referencing import BracketStyle
 from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 
-# What `tex-chtml.js` loads while it runs: its fonts, and the small TeX extensions that it fetches on first use.
+# The parts of MathJax that `_config.yml` names, what they load while they run (fonts), and what they fetch on first use.
 MATHJAX_FILES = (
-    "tex-chtml.js",
+    "startup.js",
+    "core.js",
+    "input/tex.js",
+    "output/chtml.js",
+    "output/chtml/fonts/tex.js",
     "output/chtml/fonts/woff-v2",
+    "a11y/assistive-mml.js",
     *(f"input/tex/extensions/{name}.js" for name in ("bbox", "boldsymbol", "cancel", "color", "enclose", "unicode")),
 )
 

@@ -48,3 +48,11 @@ def test_a_centered_autoencoder_works_on_what_is_left_without_the_mean() -> None
     assert torch.equal(centered(x), plain(x - mean) + mean)
     assert "mean" in centered.state_dict()
     assert "mean" not in plain.state_dict()
+
+
+def test_attention_costs_what_the_chapter_counts() -> None:
+    tokens, width, depth, patch = 16, 48, 2, 7
+    model = recipes.get("transformer-digits-106k").model()
+    blocks = 2 * depth * (8 * tokens * width**2 + 2 * tokens**2 * width)  # of encoder and decoder
+    ends = 2 * (tokens * patch**2 * width + tokens * width * 16)
+    assert networks.multiply_adds(model, torch.zeros(2, 1, 28, 28)) == blocks + ends
