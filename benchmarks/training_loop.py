@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from autoencoders import data, models, networks, objectives, training
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
+
+from autoencoders import data, models, networks, objectives, training
 
 
 def as_mnist_files(folder: Path, images: torch.Tensor) -> MNIST:

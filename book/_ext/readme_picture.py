@@ -9,10 +9,11 @@ import base64
 import io
 from pathlib import Path
 
-import autoencoders as ae
 import numpy as np
 import torch
 from PIL import Image
+
+import autoencoders as ae
 
 TARGET = Path(__file__).resolve().parents[1] / "_assets" / "diagrams" / "readme.svg"
 STYLE = """

@@ -90,9 +90,7 @@ def gap_share(
     return (distance_to_nearest(points, codes) > ordinary).float().mean().item()
 
 
-def denoising_score(
-    model: nn.Module, x_tilde: Float[Tensor, "n c h w"], noise: float
-) -> Float[Tensor, "n c h w"]:
+def denoising_score(model: nn.Module, x_tilde: Float[Tensor, "n c h w"], noise: float) -> Float[Tensor, "n c h w"]:
     """(g(f(x~)) - x~) / noise^2, which estimates grad log p_noise(x~), the score of the smoothed density.
 
     Book: eq-sparse-denoising-score (Vincent 2011). `model` must have been trained by `denoising_terms` at this noise.

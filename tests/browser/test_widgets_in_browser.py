@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from autoencoders import data, export, networks, objectives, recipes, training, views, widgets
-from autoencoders.models import Autoencoder
 from playwright.sync_api import Locator, Page
 from torch import Tensor, nn
+
+from autoencoders import data, export, networks, objectives, recipes, training, views, widgets
+from autoencoders.models import Autoencoder
 
 SHAPE = (1, 28, 28)
 

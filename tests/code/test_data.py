@@ -16,8 +16,9 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
-from autoencoders import data, files, patches
 from PIL import Image
+
+from autoencoders import data, files, patches
 
 BUNDLED = ("digits", "emoji", "sprites", "patches")
 SPLITS = ("train", "validation", "test")

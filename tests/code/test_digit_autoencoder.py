@@ -1,6 +1,7 @@
 """The digit autoencoder of the chapter on deep autoencoders, trained from scratch."""
 
 import pytest
+
 from autoencoders import data, evaluation, recipes
 
 

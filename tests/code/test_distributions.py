@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from autoencoders import distributions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import distributions as td
+
+from autoencoders import distributions
 
 LEVELS = torch.arange(256) / 255
 EVENTS = [(), (7,), (1, 6, 5), (3, 4, 4)]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from autoencoders import evaluation, models, networks
 from torch import nn
+
+from autoencoders import evaluation, models, networks
 
 
 def test_principal_angles_agree_with_scipy_from_right_angles_to_a_millionth_of_a_degree():

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from autoencoders import export, networks
 from torch import nn
+
+from autoencoders import export, networks
 
 SHAPE = (3, 8, 8)
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from autoencoders import evaluation, models, networks, recipes
 
 

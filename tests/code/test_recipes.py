@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+
 from autoencoders import __main__ as cli
 from autoencoders import data, recipes, training
 

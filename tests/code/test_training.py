@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torch
+
 from autoencoders import models, networks, objectives, training
 
 SHAPE = (1, 8, 8)

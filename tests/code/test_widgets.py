@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+
 from autoencoders import networks, panel, recipes, views, widgets
 from autoencoders.models import Autoencoder
 
