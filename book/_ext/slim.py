@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 
 IMAGE = re.compile(r"<img\b([^>]*?)\s*/?>")
 SIZE = re.compile(r'style="width: (\d+)px; height: (\d+)px;"')
-RULE = re.compile(r"([^{}]+)\{[^{}]*?(?:content|--fa):\s*\"\\([0-9a-f]+)\"")
+RULE = re.compile(r"([^{}]+)\{[^{}]*?(?:content|--fa):\s*\"\\([0-9a-f]+)\"[^{}]*\}")
 
 
 def lazy_images(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
@@ -38,12 +38,21 @@ def icons_used(site: Path) -> set[int]:
     return drawn | {named[name] for name in mentioned if name in named}
 
 
+def _kept(rule: re.Match[str], used: set[int]) -> str:
+    """The rule that draws an icon, or nothing where nobody uses it."""
+    unused = ".fa-" in rule[1] and int(rule[2], 16) not in used
+    return "" if unused else rule[0]
+
+
 def subset_icons(app: Sphinx, error: Exception | None) -> None:
-    """Rewrite the theme's icon fonts with the icons in use: 300 kB on every page become a few."""
+    """Rewrite the theme's icon fonts and their rules with the icons in use: 300 kB on every page become a few."""
     if error is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
     used = icons_used(site)
+    for path in site.rglob("_static/**/*.css"):
+        text = path.read_text(errors="ignore")
+        path.write_text(RULE.sub(lambda rule: _kept(rule, used), text))
     for path in site.glob("_static/vendor/fontawesome/webfonts/*.woff2"):
         options = subset.Options(flavor="woff2", notdef_outline=True)
         font = subset.load_font(str(path), options)

@@ -11,6 +11,8 @@ class Autoencoder(nn.Module):
     on what is left of the data without it, as PCA does: the encoder reads x - mean, the decoder's output is added to it.
     """
 
+    mean: Float[Tensor, "c h w"] | None
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module, mean: Float[Tensor, "c h w"] | None = None) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
