@@ -79,3 +79,30 @@ def test_the_classifier_reads_pictures_and_not_noise_and_leaves_the_random_state
     assert (guesses == labels).float().mean() > 0.95
     assert evaluation.readable_share(classifier, images) > 0.8
     assert evaluation.readable_share(classifier, images, threshold=1.1) == 0.0
+
+
+def test_gap_share_is_small_for_fresh_codes_and_one_far_away():
+    codes, held_out, fresh = torch.randn(3, 2000, 2, generator=torch.Generator().manual_seed(0))
+    assert evaluation.gap_share(held_out, codes, held_out) == pytest.approx(0.01, abs=1e-3)
+    assert evaluation.gap_share(fresh, codes, held_out) < 0.03
+    assert evaluation.gap_share(fresh + 20, codes, held_out) == 1.0
+    # A change of units moves points, codes and the yardstick together.
+    assert evaluation.gap_share(3 * fresh, 3 * codes, 3 * held_out) == evaluation.gap_share(fresh, codes, held_out)
+
+
+def test_gap_share_knows_a_hole_that_the_bounding_box_does_not():
+    angle = torch.linspace(0, 2 * torch.pi, 401)[:-1]
+    ring = torch.stack([angle.cos(), angle.sin()], 1)
+    assert evaluation.gap_share(torch.zeros(1, 2), ring[::2], ring[1::2]) == 1.0
+
+
+def test_readings_give_the_largest_probability_and_its_class():
+    class Fixed(nn.Module):
+        def forward(self, x):
+            return torch.tensor([[0.2, 0.7, 0.1], [0.95, 0.03, 0.02]]).log()[: len(x)]
+
+    images = torch.zeros(2, 1, 8, 8)
+    probability, label = evaluation.readings(Fixed(), images)
+    assert probability.tolist() == pytest.approx([0.7, 0.95])
+    assert label.tolist() == [1, 0]
+    assert evaluation.readable_share(Fixed(), images) == 0.5
