@@ -20,6 +20,7 @@ _MODULES = (
     "objectives",
     "evaluation",
     "training",
+    "recordings",
     "recipes",
     "figures",
     "export",

@@ -15,7 +15,8 @@ import torch
 import traitlets as t
 
 from autoencoders import recipes, training, views
-from autoencoders.recipes import Recipe, Recorder
+from autoencoders.recipes import Recipe
+from autoencoders.recordings import Recorder
 
 BITE = 0.05
 """Seconds of training before the kernel gets to answer messages."""

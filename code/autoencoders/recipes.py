@@ -11,16 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
 from platformdirs import user_cache_dir
-from torch import Tensor
 
 import autoencoders
 from autoencoders import data, networks, objectives, training
 from autoencoders.models import Autoencoder
+from autoencoders.recordings import Recorder, Recording
 from autoencoders.training import History, Progress
 
 NETWORKS = {
@@ -36,17 +35,6 @@ OBJECTIVES = {
     "sparse": objectives.sparse_terms,
     "denoising": objectives.denoising_terms,
 }
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A run as it went by: after each epoch, what the model made of fixed test images."""
-
-    epochs: Int[Tensor, "e"]
-    originals: Float[Tensor, "k c h w"]
-    reconstructions: Float[Tensor, "e k c h w"]
-    codes: Float[Tensor, "e p 2"]
-    labels: Int[Tensor, "p"]
 
 
 @dataclass(frozen=True)
@@ -192,31 +180,6 @@ class Recipe:
         return Run(model.eval(), History(metadata["history"]), Recording(**recording))
 
 
-class Recorder:
-    """A callback that keeps, after each epoch, eight reconstructions and the first two coordinates of 300 codes."""
-
-    def __init__(self, images: data.Dataset, pictures: int = 8, points: int = 300) -> None:
-        test = images.test
-        self.originals, self.points, self.labels = test.images[:pictures], test.images[:points], test.labels[:points]
-        self.frames: list[tuple[int, Tensor, Tensor]] = []
-
-    @torch.no_grad()
-    def __call__(self, now: Progress) -> None:
-        training_mode = now.model.training
-        now.model.eval()
-        device = next(now.model.parameters()).device
-        pictures = now.model(self.originals.to(device)).cpu()
-        codes = cast(Autoencoder, now.model).encode(self.points.to(device)).cpu()
-        if codes.shape[1] == 1:
-            codes = torch.cat([codes, torch.zeros_like(codes)], 1)
-        self.frames.append((now.epoch, pictures, codes[:, :2].clone()))
-        now.model.train(training_mode)
-
-    def recording(self) -> Recording:
-        epochs, pictures, codes = zip(*self.frames, strict=True)
-        return Recording(torch.tensor(epochs), self.originals, torch.stack(pictures), torch.stack(codes), self.labels)
-
-
 def _smoke_steps() -> int | None:
     """AE_BUDGET=smoke runs everything and learns nothing: three steps a recipe, for tests of the plumbing."""
     budget = os.environ.get("AE_BUDGET", "full")
@@ -228,7 +191,18 @@ def _smoke_steps() -> int | None:
 def _source_digest() -> str:
     """A digest of the modules that decide what training does, so that an edited package never meets old weights."""
     here = Path(__file__).parent
-    names = ("data", "files", "models", "networks", "objectives", "patches", "recipes", "sprites", "training")
+    names = (
+        "data",
+        "files",
+        "models",
+        "networks",
+        "objectives",
+        "patches",
+        "recipes",
+        "recordings",
+        "sprites",
+        "training",
+    )
     return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in names)).hexdigest()
 
 

@@ -16,7 +16,7 @@ import torch
 from playwright.sync_api import Locator, Page
 from torch import Tensor, nn
 
-from autoencoders import data, export, networks, objectives, recipes, training, views, widgets
+from autoencoders import data, export, networks, objectives, recipes, recordings, training, views, widgets
 from autoencoders.models import Autoencoder
 
 SHAPE = (1, 28, 28)
@@ -46,7 +46,7 @@ def small(digits: Any) -> Autoencoder:
 def run(small: Autoencoder) -> recipes.Run:
     """A recorded run that no training was needed for."""
     generator = torch.Generator().manual_seed(0)
-    recording = recipes.Recording(
+    recording = recordings.Recording(
         torch.arange(1, 6),
         torch.rand(8, *SHAPE, generator=generator),
         torch.rand(5, 8, *SHAPE, generator=generator),
