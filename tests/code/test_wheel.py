@@ -68,3 +68,16 @@ def test_a_fresh_environment_trains_from_the_wheel_alone(wheel, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(str(site))
     assert "History(1 epoch," in ran.stdout
+
+
+def test_a_folder_called_autoencoders_does_not_hide_the_package(tmp_path):
+    """Pages in `book/` run beside the folder `book/autoencoders`; it must not be taken for the package."""
+    (tmp_path / "autoencoders").mkdir()
+    ran = subprocess.run(
+        [sys.executable, "-c", "import autoencoders; print(autoencoders.__file__)"],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.strip().endswith("__init__.py"), ran.stdout + ran.stderr
