@@ -15,9 +15,6 @@ PORT ?= 8000
 # The stamp's name carries a hash of what was installed: another requirements.txt, another stamp.
 STAMP := $(VENV)/installed-$(shell cat requirements.txt code/pyproject.toml | cksum | tr -s ' \t' '-')
 
-# Threads that wait for work sleep instead of spinning: as fast on a quiet machine, and ten times faster on a busy one.
-export OMP_WAIT_POLICY := PASSIVE
-
 .PHONY: setup book chapter serve browser check test bench clean distclean data-check
 
 setup: $(STAMP)

@@ -56,6 +56,7 @@ def jupyter_book(source: Path, output: Path, cache: Path, *flags: str) -> tuple[
     environment = {
         **os.environ,
         "AE_STATIC": "1",
+        "AE_PROGRESS": "off",
         "AE_CACHE": os.environ.get("AE_CACHE", str(cache / "models")),
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",

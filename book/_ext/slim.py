@@ -1,5 +1,6 @@
 """Keep pages light: pictures that load when the reader comes near, and icon fonts with just the icons the site uses."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from sphinx.application import Sphinx
 
 IMAGE = re.compile(r"<img\b([^>]*?)\s*/?>")
 SIZE = re.compile(r'style="width: (\d+)px; height: (\d+)px;"')
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it would list every glyph
+
 RULE = re.compile(r"([^{}]+)\{[^{}]*?(?:content|--fa):\s*\"\\([0-9a-f]+)\"[^{}]*\}")
 
 

@@ -22,6 +22,7 @@ _MODULES = (
     "training",
     "recordings",
     "recipes",
+    "sweeps",
     "figures",
     "export",
     "views",

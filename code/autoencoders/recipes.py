@@ -144,6 +144,11 @@ class Recipe:
         run = self.run(seed, progress=progress)
         return run.model, run.history
 
+    def is_trained(self, seed: int = 0) -> bool:
+        """Whether `trained(seed)` would load weights that are there."""
+        path = self._cache_path(seed)
+        return path is not None and path.exists()
+
     def run(self, seed: int = 0, *, progress: bool = True) -> Run:
         """Train once and keep weights, history and recording in the user's cache; afterwards, load them.
 
@@ -151,7 +156,7 @@ class Recipe:
         disables the cache, `AE_CACHE=/some/folder` moves it.
         """
         path = self._cache_path(seed)
-        if path is not None and path.exists():
+        if path is not None and self.is_trained(seed):
             return self._load(path, seed)
         recorder = Recorder(self.dataset())
         model, history = self.train(seed, callback=recorder, progress=progress)

@@ -210,7 +210,7 @@ def fit(
     from tqdm.auto import tqdm
 
     run = steps(model, images, objective, **settings)
-    with tqdm(disable=not progress or "AE_STATIC" in os.environ, unit="step", dynamic_ncols=True) as bar:
+    with tqdm(disable=not shows_progress(progress), unit="step", dynamic_ncols=True) as bar:
         now = None
         for now in run:
             bar.total = now.total_steps
@@ -224,6 +224,11 @@ def fit(
     if now is not None:
         return now.history
     return load_history(settings["checkpoint"])  # the checkpoint was of a finished run: nothing was left to do
+
+
+def shows_progress(asked: bool = True) -> bool:
+    """Whether to draw a progress bar: where it was asked for, unless AE_PROGRESS=off."""
+    return asked and os.environ.get("AE_PROGRESS") != "off"
 
 
 def _check_arguments(images: Tensor, epochs: int, batch_size: int, learning_rate: float) -> None:
@@ -240,12 +245,8 @@ def _check_arguments(images: Tensor, epochs: int, batch_size: int, learning_rate
 
 
 def _named(split: str, distortion: float, rate: float, weight: float) -> dict[str, float]:
-    distortion, rate = float(distortion), float(rate)
-    return {
-        f"{split}_loss": distortion + weight * rate,
-        f"{split}_distortion": distortion,
-        f"{split}_rate": rate,
-    }
+    terms = dict(loss=distortion + weight * rate, distortion=distortion, rate=rate)
+    return {f"{split}_{name}": float(value) for name, value in terms.items()}
 
 
 @torch.no_grad()

@@ -1,0 +1,91 @@
+"""Many runs at once give what the same runs give one after the other."""
+
+import os
+
+import joblib
+import pytest
+import torch
+
+from autoencoders import recipes, sweeps
+
+
+def number_and_process(n):
+    return n * n, os.getpid()
+
+
+def test_results_come_in_order_and_from_other_processes(monkeypatch):
+    monkeypatch.setenv("AE_JOBS", "2")
+    squares, processes = zip(*sweeps.each(number_and_process, range(5), progress=False), strict=True)
+    assert squares == (0, 1, 4, 9, 16)
+    assert os.getpid() not in processes
+
+
+def test_one_job_runs_here(monkeypatch):
+    monkeypatch.setenv("AE_JOBS", "1")
+    assert sweeps.each(number_and_process, [3], progress=False) == [(9, os.getpid())]
+    assert sweeps.each(number_and_process, [3, 4], progress=False)[1] == (16, os.getpid())
+
+
+def test_parallel_config_decides_where_calls_go(monkeypatch):
+    monkeypatch.setenv("AE_JOBS", "1")
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        results = sweeps.each(number_and_process, [1, 2], progress=False)
+    assert os.getpid() not in [process for _, process in results]
+
+
+def test_nothing_to_do():
+    assert sweeps.each(number_and_process, [], progress=False) == []
+
+
+def test_an_exception_in_a_process_comes_back(monkeypatch):
+    monkeypatch.setenv("AE_JOBS", "2")
+    with pytest.raises(ZeroDivisionError):
+        sweeps.each(lambda n: 1 / n, [1, 0], progress=False)
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", ""])
+def test_a_senseless_number_of_jobs_is_refused(monkeypatch, jobs):
+    monkeypatch.setenv("AE_JOBS", jobs)
+    with pytest.raises(ValueError, match="AE_JOBS must be a whole number"):
+        sweeps.each(abs, [1, 2])
+
+
+def test_models_are_those_that_one_thread_trains_alone(monkeypatch):
+    """What a process returns does not depend on its neighbor: the same weights, to the bit, as a run by itself."""
+    recipe = recipes.get("mlp-digits-2").replace(epochs=1)
+    monkeypatch.setenv("AE_JOBS", "2")
+    together = sweeps.each(recipe.trained, range(2), progress=False)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = [recipe.train(seed, progress=False)[0] for seed in range(2)]
+    finally:
+        torch.set_num_threads(threads)
+    for (model, _), other in zip(together, alone, strict=True):
+        for value, expected in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
+            assert torch.equal(value, expected)
+
+
+def test_models_of_several_recipes_come_recipe_by_recipe(monkeypatch):
+    monkeypatch.setenv("AE_JOBS", "2")
+    monkeypatch.setenv("AE_BUDGET", "smoke")
+    two, four = recipes.get("mlp-digits-2"), recipes.get("mlp-digits-4")
+    assert not two.is_trained(1)
+    ours = sweeps.models(two, four, seeds=(0, 1))
+    assert [[model.encoder(torch.zeros(1, 1, 28, 28)).shape[1] for model in models] for models in ours] == [
+        [2, 2],
+        [4, 4],
+    ]
+    assert not all(torch.equal(a, b) for a, b in zip(ours[0][0].parameters(), ours[0][1].parameters(), strict=True))
+    assert sweeps.models(seeds=(0, 1)) == [] and sweeps.models(two, seeds=()) == [[]]
+
+
+def test_what_is_trained_is_loaded_and_not_trained_again(monkeypatch):
+    monkeypatch.setenv("AE_BUDGET", "smoke")
+    recipe = recipes.get("mlp-digits-2")
+    recipe.trained(1, progress=False)
+    assert recipe.is_trained(1) and not recipe.is_trained(0)
+    asked = []
+    monkeypatch.setattr(sweeps, "each", lambda function, runs: asked.extend(runs) or [function(run) for run in runs])
+    assert len(sweeps.trained(recipe, seeds=(0, 1))[0]) == 2
+    assert asked == [(recipe, 0)]
