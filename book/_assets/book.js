@@ -16,4 +16,14 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   window.addEventListener("load", reach);
   window.addEventListener("resize", reach);
+
+  // In a derivation the reasons stand in the last of four columns; narrow screens show each below its line (book.css).
+  const reasons = () => {
+    for (const row of document.querySelectorAll("mjx-itable > mjx-mtr:first-child")) {
+      const cells = row.children;
+      if (cells.length !== 4 || cells[2].querySelector("mjx-c")) continue;
+      for (let t = row.closest("mjx-mtable"); t; t = t.parentElement.closest("mjx-mtable")) t.classList.add("ae-derivation");
+    }
+  };
+  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(reasons));
 });
