@@ -1,4 +1,6 @@
-"""Keep pages light: pictures that load when the reader comes near, and icon fonts with just the icons the site uses."""
+"""Keep pages light: pictures that load when the reader comes near, icon fonts with just the icons that the site uses, and
+the index of all words on the search page alone.
+"""
 
 import logging
 import re
@@ -10,9 +12,8 @@ from sphinx.application import Sphinx
 
 IMAGE = re.compile(r"<img\b([^>]*?)\s*/?>")
 SIZE = re.compile(r'style="width: (\d+)px; height: (\d+)px;"')
-logging.getLogger("fontTools").setLevel(logging.WARNING)  # it would list every glyph
-
 RULE = re.compile(r"([^{}]+)\{[^{}]*?(?:content|--fa):\s*\"\\([0-9a-f]+)\"[^{}]*\}")
+SEARCH = re.compile(r'\s*<script src="[^"]*\b(?:searchtools|language_data|searchindex)\.js[^"]*"></script>')
 
 
 def lazy_images(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
@@ -65,7 +66,18 @@ def subset_icons(app: Sphinx, error: Exception | None) -> None:
         subset.save_font(font, str(path), options)
 
 
+def search_on_its_page(app: Sphinx, error: Exception | None) -> None:
+    """The theme loads the index of the whole book on every page; only `search.html` reads it."""
+    if error is None and app.builder.format == "html":
+        for path in Path(app.outdir).rglob("*.html"):
+            text = path.read_text(encoding="utf-8")
+            if path.name != "search.html" and SEARCH.search(text):
+                path.write_text(SEARCH.sub("", text), encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it would list every glyph
     app.connect("html-page-context", lazy_images, priority=900)
+    app.connect("build-finished", search_on_its_page, priority=940)
     app.connect("build-finished", subset_icons, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -256,7 +256,9 @@ _RECIPES = {
             for m, mse in zip((1, 2, 4, 8, 16, 32, 64), _WIDTHS, strict=True)
         ),
         # Chapters 1, 3 and 5: two latents to look at, sixteen to reconstruct with.
-        Recipe("ae-digits-2", "digits", 2, "mlp", {"hidden": (256, 128)}, expected="test MSE 0.0397-0.0401 (4 seeds)"),
+        Recipe("ae-digits-2", "digits", 2, "mlp", {"hidden": (128, 64)}, epochs=30).replace(
+            expected="test MSE 0.0403-0.0407 (4 seeds)"
+        ),
         Recipe("ae-digits-16", "digits", 16, "conv", epochs=30, expected="test MSE 0.0109-0.0124 (3 seeds)"),
         # Chapter 3: color images at a sixth of their size, 3 x 32 x 32 / 6 = 512; three convolutions and one linear map.
         Recipe(
@@ -308,7 +310,7 @@ _RECIPES = {
                 ("denoise-digits-25", 0.25, 64, 256, 15, "0.0126-0.0127"),
                 ("denoise-digits-50", 0.50, 64, 256, 15, "0.0182-0.0183"),
                 ("denoise-digits-75", 0.75, 64, 256, 15, "0.0240-0.0241"),
-                ("denoise-digits-50-small", 0.50, 16, 128, 30, "0.0235-0.0239"),
+                ("denoise-digits-50-small", 0.50, 16, 64, 30, "0.0267-0.0270"),
             )
         ),
     )

@@ -1,6 +1,7 @@
 """Many runs at once: one function over many arguments, on all cores of this machine or on a cluster."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
@@ -42,7 +43,9 @@ def each(function: Callable[[A], R], arguments: Iterable[A], *, progress: bool =
     if jobs < 2 and configured is None:
         return list(bar(map(function, todo)))
     calls = (joblib.delayed(_quietly)(function, a) for a in todo)
-    return list(bar(joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")  # it was idle; a new one starts
+        return list(bar(joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)))
 
 
 def trained(*recipes: Recipe, seeds: Iterable[int] = range(3)) -> list[list[tuple[Autoencoder, History]]]:

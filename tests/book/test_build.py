@@ -102,6 +102,7 @@ def test_small_book_builds_and_publishes_no_solution(tmp_path):
     built = root / "_build" / "html"
     text = (built / "book" / "start.html").read_text()
     assert "static: 1" in text
+    assert "searchindex.js" not in text and "searchindex.js" in (built / "search.html").read_text()
     assert 'aria-label="Two boxes."' in text and 'href="#boxes-p"' in text
     assert "def" in text and "textwrap.indent" in text
     assert "FOLDED" in text
