@@ -10,11 +10,10 @@ document.addEventListener("DOMContentLoaded", () => {
 
   // Boxes that scroll sideways are reachable by keyboard.
   const reach = () => {
-    for (const box of document.querySelectorAll(".bd-article :is(.cell_output, div.math, .pst-scrollable-table-container, .ae-diagram-figure, pre)")) {
+    for (const box of document.querySelectorAll(".bd-article :is(.cell_output, div.math, mjx-container, .pst-scrollable-table-container, .ae-diagram-figure, pre)")) {
       if (box.scrollWidth > box.clientWidth + 1 && !box.querySelector("[tabindex='0']")) box.tabIndex = 0;
     }
   };
-  window.addEventListener("load", reach);
   window.addEventListener("resize", reach);
 
   // In a derivation the reasons stand in the last of four columns; narrow screens show each below its line (book.css).
@@ -25,5 +24,9 @@ document.addEventListener("DOMContentLoaded", () => {
       for (let t = row.closest("mjx-mtable"); t; t = t.parentElement.closest("mjx-mtable")) t.classList.add("ae-derivation");
     }
   };
-  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(reasons));
+  window.addEventListener("load", async () => {
+    await window.MathJax?.startup?.promise;
+    reasons();
+    reach();
+  });
 });

@@ -70,5 +70,5 @@ def test_no_solution_is_published(site, root):
 
 def test_site_needs_no_other_folder(site):
     assert not [path for path in site.rglob("*") if path.is_symlink()]
-    assert (site / "_static" / "mathjax" / "tex-chtml.js").is_file()
+    assert (site / "_static" / "mathjax" / "output" / "chtml.js").is_file()
     assert list((site / "_static" / "mathjax").rglob("*.woff"))

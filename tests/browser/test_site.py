@@ -64,8 +64,14 @@ def unset_mathematics(page: Page) -> list[str]:
 
 
 def broken_images(page: Page) -> list[str]:
+    """Pictures that cannot be shown, those included that load when the reader comes near."""
     return page.evaluate(
-        "[...document.images].filter(i => !i.complete || i.naturalWidth === 0).map(i => i.getAttribute('src').slice(0, 100))"
+        """async () => {
+            const images = [...document.images];
+            for (const i of images) i.loading = "eager";
+            await Promise.all(images.map(i => i.decode().catch(() => null)));
+            return images.filter(i => i.naturalWidth === 0).map(i => i.getAttribute("src").slice(0, 100));
+        }"""
     )
 
 
