@@ -212,6 +212,8 @@ def record_times(app: Sphinx) -> None:
         path = _times_path(app)
         times = json.loads(path.read_text()) if path.exists() else {}
         times[app.env.docname] = _cell_times(notebook)
+        for cell in notebook.cells:  # the cache finds a notebook by its cells and their metadata: no times in there
+            cell.metadata.pop("execution", None)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(times, indent=1))
         return result

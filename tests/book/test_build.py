@@ -111,6 +111,15 @@ def test_small_book_builds_and_publishes_no_solution(tmp_path):
     assert "book/start" in json.loads((root / "_build" / "chapter-times.json").read_text())
 
 
+def test_an_unchanged_page_is_not_executed_again(tmp_path, capsys):
+    root = small_book(tmp_path, PAGE)
+    assert site.build(root) == 0
+    assert "Executed notebook" in capsys.readouterr().out
+    assert site.build(root) == 0
+    assert "Executed notebook" not in capsys.readouterr().out
+    assert "book/start" in json.loads((root / "_build" / "chapter-times.json").read_text())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
