@@ -15,6 +15,10 @@ PORT ?= 8000
 # The stamp's name carries a hash of what was installed: another requirements.txt, another stamp.
 STAMP := $(VENV)/installed-$(shell cat requirements.txt code/pyproject.toml | cksum | tr -s ' \t' '-')
 
+# One thread a process: numbers do not depend on how many cores there are, and a busy machine slows a build by no more
+# than its share. Runs over several seeds take the other cores, a process each.
+export OMP_NUM_THREADS ?= 1
+
 .PHONY: setup book chapter serve browser check test bench clean distclean data-check
 
 setup: $(STAMP)
