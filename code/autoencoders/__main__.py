@@ -25,10 +25,16 @@ def _train(arguments: argparse.Namespace) -> None:
     model, history = recipe.train(arguments.seed, device=arguments.device, checkpoint=folder / "checkpoint.safetensors")
     test = data.load(recipe.data).test.images
     result: dict[str, Any] = dict(recipe=dataclasses.asdict(recipe), seed=arguments.seed, history=history.records)
-    result["test_mse"] = evaluation.mse(model, test)
+    if recipe.is_variational:
+        distortion, rate = evaluation.mean_terms(model.cpu(), test, recipe.objective_function())
+        result |= dict(test_distortion=distortion, test_rate=rate)
+        said = f"test distortion {distortion:.2f} + rate {rate:.2f} = {distortion + rate:.2f} nats per picture"
+    else:
+        result["test_mse"] = evaluation.mse(model, test)
+        said = f"test MSE {result['test_mse']:.5f}"
     training.write_tensors(folder / "model.safetensors", dict(model.state_dict()), dict(recipe=result["recipe"]))
     (folder / "run.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(f"test MSE {result['test_mse']:.5f}; weights, history and checkpoint are in {folder}")
+    print(f"{said}; weights, history and checkpoint are in {folder}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -28,6 +28,24 @@ def normal(mean: Float[Tensor, "b *event"], scale: Float[Tensor, "..."] | float 
     return td.Independent(td.Normal(mean, scale.expand_as(mean), validate_args=False), mean.dim() - 1)
 
 
+def reparameterized(
+    q: td.Independent, samples: int = 1, generator: torch.Generator | None = None
+) -> Float[Tensor, "s b *event"]:
+    """z = mean + scale * epsilon with epsilon ~ N(0, I): draws from a Gaussian `q` that gradients pass through.
+
+    Raises:
+        ValueError: `samples` is less than 1.
+        TypeError: `q` is not a Gaussian of this module.
+    """
+    if samples < 1:
+        raise ValueError(f"samples is how many draws to take for each example, at least 1, not {samples}")
+    if not isinstance(q.base_dist, td.Normal):
+        raise TypeError(f"only a Gaussian can be drawn as mean + scale * epsilon, not {type(q.base_dist).__name__}")
+    mean, scale = q.base_dist.loc, q.base_dist.scale
+    epsilon = mean.new_empty(samples, *mean.shape).normal_(generator=generator)
+    return mean + scale * epsilon
+
+
 def bounded_log_var(raw: Float[Tensor, "..."], low: float = -12.0, high: float = 8.0) -> Float[Tensor, "..."]:
     """Log-variance squeezed smoothly into (low, high); its slope is 1 at `raw = 0` and positive everywhere.
 
@@ -120,6 +138,17 @@ class _ContinuousBernoulli(td.Distribution):
 def categorical(logits: Float[Tensor, "b *event classes"]) -> td.Independent:
     """Independent categorical variables over the last dimension; `log_prob(k)` of indices `(b, *event)` is `(b,)`."""
     return td.Independent(td.Categorical(logits=logits, validate_args=False), logits.dim() - 2)
+
+
+def one_hot(logits: Float[Tensor, "b k"]) -> td.OneHotCategorical:
+    """One of k classes as a vector with a single 1; `log_prob` of vectors `(b, k)` is `(b,)`."""
+    return td.OneHotCategorical(logits=logits, validate_args=False)
+
+
+def gumbel(shape: Sequence[int], like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Standard Gumbel noise: `argmax(logits + noise)` is a draw from the categorical distribution (Gumbel 1954)."""
+    u = like.new_empty(*shape).uniform_(generator=generator)
+    return -torch.log(-torch.log(u.clamp(min=torch.finfo(u.dtype).tiny)))
 
 
 class _DiscretizedLogistic(td.Distribution):

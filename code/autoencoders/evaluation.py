@@ -1,11 +1,14 @@
 """How good a model, a code or a sample is: the measurements that the chapters quote."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from autoencoders.objectives import Terms
 
 
 @torch.no_grad()
@@ -31,6 +34,18 @@ def in_batches(function, images: Float[Tensor, "n ..."], batch_size: int = 500) 
 def mse(model: nn.Module, images: Float[Tensor, "n c h w"]) -> float:
     """Mean squared error per pixel value between images and their reconstructions."""
     return (in_batches(model, images) - images).square().mean().item()
+
+
+@torch.no_grad()
+def mean_terms(
+    model: nn.Module, images: Float[Tensor, "n c h w"], objective: Callable[..., Terms], seed: int = 0
+) -> tuple[float, float]:
+    """Mean distortion and rate of a picture in nats; `seed` decides the draws, and a binarization where there is one."""
+    generator, sums = torch.Generator(images.device).manual_seed(seed), np.zeros(2)
+    for x in images.split(500):
+        terms = objective(model, x, generator)
+        sums += (terms.distortion.sum().item(), terms.rate.sum().item())
+    return sums[0] / len(images), sums[1] / len(images)
 
 
 def error_per_image(model: nn.Module, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n"]:

@@ -1,7 +1,13 @@
 """The models of the book: compositions of an encoder and a decoder."""
 
+import math
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch import distributions as td
+
+from autoencoders import distributions
 
 
 class Autoencoder(nn.Module):
@@ -26,5 +32,116 @@ class Autoencoder(nn.Module):
         """The reconstructions g(z)."""
         return self.decoder(z) if self.mean is None else self.decoder(z) + self.mean
 
+    def codes(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
+        """The numbers that stand for a picture, as every model of the book gives them: here `encode(x)`."""
+        return self.encode(x)
+
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return self.decode(self.encode(x))
+
+
+class GaussianPixels(nn.Module):
+    """p(x|z) = N(x; decoder output, scale^2 I); with `learned`, one scale for all pixels is trained with the rest.
+
+    Rybkin et al. 2021 call the learned version sigma-VAE.
+
+    Raises:
+        ValueError: `scale`, a standard deviation, is not positive.
+    """
+
+    log_scale: Float[Tensor, ""]
+
+    def __init__(self, scale: float = 1.0, learned: bool = False) -> None:
+        super().__init__()
+        if not 0 < scale < math.inf:
+            raise ValueError(f"scale is the standard deviation of a pixel and must be positive, not {scale}")
+        log_scale = torch.tensor(math.log(scale))
+        if learned:
+            self.log_scale = nn.Parameter(log_scale)
+        else:
+            self.register_buffer("log_scale", log_scale)
+
+    def forward(self, mean: Float[Tensor, "b c h w"]) -> td.Independent:
+        return distributions.normal(mean, self.log_scale.exp())
+
+
+class BernoulliPixels(nn.Module):
+    """p(x|z) for black-and-white pictures: the decoder's output are logits. Refuses gray values."""
+
+    def forward(self, logits: Float[Tensor, "b c h w"]) -> td.Independent:
+        return distributions.bernoulli(logits)
+
+
+class ContinuousBernoulliPixels(nn.Module):
+    """p(x|z) for gray values between 0 and 1: the decoder's output are logits (Loaiza-Ganem and Cunningham 2019)."""
+
+    def forward(self, logits: Float[Tensor, "b c h w"]) -> td.Independent:
+        return distributions.continuous_bernoulli(logits)
+
+
+class VAE(nn.Module):
+    """A latent-variable model p(z) p(x|z) with p(z) = N(0, I), and an encoder for q(z|x) (Kingma and Welling 2014).
+
+    Both directions return distributions whose `log_prob` is one number per example, in nats.
+
+    Args:
+        encoder: pictures to 2m numbers, the means of q(z|x) and then its log-variances before they are bounded.
+        decoder: m numbers to a picture, the parameters of p(x|z).
+        likelihood: makes p(x|z) of the decoder's output.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, likelihood: nn.Module, latent: int) -> None:
+        super().__init__()
+        if latent < 1:
+            raise ValueError(f"a model needs at least one latent, not {latent}")
+        self.encoder, self.decoder, self.likelihood, self.latent = encoder, decoder, likelihood, latent
+
+    @property
+    def prior(self) -> td.Independent:
+        """p(z) = N(0, I), of batch size 1."""
+        example = next(self.parameters())
+        return distributions.normal(torch.zeros(1, self.latent, dtype=example.dtype, device=example.device))
+
+    def encode(self, x: Float[Tensor, "b c h w"]) -> td.Independent:
+        """q(z|x), a Gaussian with independent coordinates, its variance bounded smoothly at the source.
+
+        Raises:
+            ValueError: the pictures hold NaN, or the encoder does not give 2m numbers.
+        """
+        if not bool(x.isfinite().all()):
+            bad = (~x.isfinite()).flatten(1).any(1).nonzero()[0].item()
+            raise ValueError(f"picture {bad} of the batch holds values that are not finite; repair it or leave it out")
+        numbers = self.encoder(x)
+        if numbers.shape[1:] != (2 * self.latent,):
+            raise ValueError(
+                f"the encoder must give {2 * self.latent} numbers for {self.latent} latents, a mean and a log-variance each, "
+                f"not {tuple(numbers.shape[1:])}; make it with latent={2 * self.latent}"
+            )
+        mean, raw = numbers.chunk(2, dim=1)
+        return distributions.normal(mean, (distributions.bounded_log_var(raw) / 2).exp())
+
+    def decode(self, z: Float[Tensor, "b m"]) -> td.Independent:
+        """p(x|z)."""
+        return self.likelihood(self.decoder(z))
+
+    def codes(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
+        """The means of q(z|x)."""
+        return self.encode(x).mean
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The mean picture at the mean code; nothing is sampled, in any mode."""
+        return self.decode(self.codes(x)).mean
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+        """The mean pictures of `count` codes from the prior.
+
+        Raises:
+            ValueError: `count` is less than 1.
+        """
+        if count < 1:
+            raise ValueError(f"count is how many pictures to draw, at least 1, not {count}")
+        z = distributions.reparameterized(self.prior, count, generator)
+        return self.decode(z[:, 0]).mean
+
+
+Model = Autoencoder | VAE

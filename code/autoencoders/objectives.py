@@ -1,12 +1,15 @@
 """What training minimizes: the book's equations as functions of a model and a batch, one number per example, in nats."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
+from torch import distributions as td
 
-from autoencoders.models import Autoencoder
+from autoencoders import distributions, estimators
+from autoencoders.models import VAE, Autoencoder
 
 
 @dataclass(frozen=True)
@@ -73,3 +76,63 @@ def denoising_terms(
     """The denoising autoencoder's: the input is corrupted, the target is clean. Book: eq-sparse-denoising-denoising."""
     distortion = squared_error(x, model(corrupt(x, noise, generator)))
     return Terms(distortion, torch.zeros_like(distortion))
+
+
+def binarize(x: Float[Tensor, "b *event"], generator: Generator | None = None) -> Float[Tensor, "b *event"]:
+    """Black or white, pixel by pixel, white with the gray value as its probability.
+
+    Drawn anew for every batch this is the *stochastic* binarization; the same generator gives the same picture, a *fixed* one.
+
+    Raises:
+        ValueError: a value is no probability.
+    """
+    if not bool(((x >= 0) & (x <= 1)).all()):
+        raise ValueError(
+            f"a gray value is read as the probability of white and must lie in [0, 1], but these reach from "
+            f"{x.min().item():.4g} to {x.max().item():.4g}; rescale the pictures, for bytes by x / 255"
+        )
+    return (torch.empty_like(x).uniform_(generator=generator) < x).to(x.dtype)
+
+
+def elbo_terms(
+    model: VAE,
+    x: Float[Tensor, "b c h w"],
+    generator: Generator | None = None,
+    *,
+    samples: int = 1,
+    binary: bool = False,
+) -> Terms:
+    """The negative ELBO in its two parts: -E_q log p(x|z), estimated with `samples` draws, and KL(q(z|x) || p(z)), exact.
+
+    `Terms.total(1)` is the negative ELBO in nats (Kingma and Welling 2014, eq. 3); another weight makes it a beta-VAE's
+    objective. With `binary`, x is binarized first, by the same generator.
+
+    Raises:
+        ValueError: `samples` is less than 1, or the likelihood refuses the data.
+    """
+    x = binarize(x, generator) if binary else x
+    q = model.encode(x)
+    distortion = -estimators.log_likelihood(model, x, distributions.reparameterized(q, samples, generator)).mean(0)
+    return Terms(distortion, td.kl_divergence(q, model.prior))
+
+
+def iwae_terms(
+    model: VAE,
+    x: Float[Tensor, "b c h w"],
+    generator: Generator | None = None,
+    *,
+    samples: int = 5,
+    binary: bool = False,
+) -> Terms:
+    """The negative importance-weighted bound: -log (1/K) sum_k p(x, z_k) / q(z_k|x) (Burda et al. 2016, eq. 8).
+
+    The bound does not fall into two parts: it is all distortion. With one sample it is the ELBO, its KL sampled.
+
+    Raises:
+        ValueError: as for `elbo_terms`.
+    """
+    x = binarize(x, generator) if binary else x
+    q = model.encode(x)
+    z = distributions.reparameterized(q, samples, generator)
+    bound = estimators.log_weights(model, x, z, q).logsumexp(0) - math.log(samples)
+    return Terms(-bound, torch.zeros_like(bound))

@@ -183,10 +183,9 @@ def _sliders(recipe: Recipe) -> dict[str, Any]:
             recipe.learning_rate, min=-5, max=0, step=0.1, description="learning rate", readout_format=".1e", **look
         ),
     }
-    if recipe.objective == "sparse":
-        sliders["weight"] = ipywidgets.FloatLogSlider(
-            recipe.weight, min=-4, max=2, step=0.1, description="sparsity weight", **look
-        )
+    if recipe.objective in ("sparse", "elbo"):
+        name = "sparsity weight" if recipe.objective == "sparse" else "KL weight (beta)"
+        sliders["weight"] = ipywidgets.FloatLogSlider(recipe.weight, min=-4, max=2, step=0.1, description=name, **look)
     if recipe.objective == "denoising":
         sliders["noise"] = ipywidgets.FloatSlider(recipe.noise, min=0, max=1, step=0.05, description="noise", **look)
     return sliders

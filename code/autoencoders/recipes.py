@@ -1,214 +1,8 @@
-"""The named configurations that the chapters train: data, model, objective, optimizer and budget in one frozen object.
+"""The recipes that the chapters train, by name: `get("ae-digits-16")`, `names()`."""
 
-`get("ae-digits-16").train(seed=0)` trains; `.trained(seed=0)` trains once and keeps the weights for the next chapter.
-"""
+from autoencoders.recipe import Recipe, Run
 
-import dataclasses
-import hashlib
-import json
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import Any
-
-import torch
-from platformdirs import user_cache_dir
-
-import autoencoders
-from autoencoders import data, networks, objectives, training
-from autoencoders.models import Autoencoder
-from autoencoders.recordings import Recorder, Recording
-from autoencoders.training import History, Progress
-
-NETWORKS = {
-    "linear": (partial(networks.MLPEncoder, hidden=()), partial(networks.MLPDecoder, hidden=())),
-    "mlp": (networks.MLPEncoder, networks.MLPDecoder),
-    "conv": (networks.ConvEncoder, networks.ConvDecoder),
-    "residual": (networks.ResidualEncoder, networks.ResidualDecoder),
-    "sparse": (networks.SparseEncoder, networks.UnitNormDecoder),
-    "transformer": (networks.PatchTransformerEncoder, networks.PatchTransformerDecoder),
-}
-OBJECTIVES = {
-    "reconstruction": objectives.reconstruction_terms,
-    "sparse": objectives.sparse_terms,
-    "denoising": objectives.denoising_terms,
-}
-
-
-@dataclass(frozen=True)
-class Run:
-    """A trained model with what was measured and seen on the way."""
-
-    model: Autoencoder
-    history: History
-    recording: Recording
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One configuration. `replace(...)` gives a changed copy: `get("ae-digits-16").replace(data="fashion")`."""
-
-    name: str
-    data: str
-    latent: int
-    network: str = "conv"
-    options: dict[str, Any] = field(default_factory=dict)
-    center: bool = False  # work on what is left of the images without their mean
-    objective: str = "reconstruction"
-    weight: float = 1.0
-    noise: float = 0.0
-    epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    decay_from: float = 0.5
-    data_options: dict[str, Any] = field(default_factory=dict)
-    expected: str = ""
-
-    def __post_init__(self) -> None:
-        for label, value, known in (("network", self.network, NETWORKS), ("objective", self.objective, OBJECTIVES)):
-            if value not in known:
-                raise ValueError(f"{label} must be one of {', '.join(known)}, not {value!r}")
-
-    def replace(self, **changes: Any) -> "Recipe":
-        """A copy with some fields changed.
-
-        Raises:
-            ValueError: a field does not exist; the message lists those that do.
-        """
-        fields = [f.name for f in dataclasses.fields(self)]
-        if unknown := sorted(set(changes) - set(fields)):
-            raise ValueError(f"a recipe has no {', '.join(unknown)}; its fields are {', '.join(fields)}")
-        return dataclasses.replace(self, **changes)
-
-    def dataset(self) -> data.Dataset:
-        """The images it trains on, loaded with `data_options`."""
-        return data.load(self.data, **self.data_options)
-
-    def model(self, seed: int = 0, shape: tuple[int, int, int] | None = None) -> Autoencoder:
-        """The untrained model; its initial weights depend on `seed` alone, and the global random state is put back."""
-        encoder, decoder = NETWORKS[self.network]
-        shape = shape or self.dataset().shape
-        mean = self.dataset().train.images.mean(0) if self.center else None
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return Autoencoder(
-                encoder(shape, self.latent, **self.options), decoder(shape, self.latent, **self.options), mean
-            )
-
-    def objective_function(self) -> training.Objective:
-        """The objective with this recipe's noise filled in."""
-        function = OBJECTIVES[self.objective]
-        return partial(function, noise=self.noise) if self.objective == "denoising" else function
-
-    def settings(self, seed: int = 0) -> dict[str, Any]:
-        """The keyword arguments for `training.fit` or `training.steps`, cut short where AE_BUDGET=smoke."""
-        return dict(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            decay_from=self.decay_from,
-            weight=self.weight,
-            seed=seed,
-            max_steps=_smoke_steps(),
-        )
-
-    def train(
-        self,
-        seed: int = 0,
-        *,
-        device: str | torch.device | None = None,
-        callback: Callable[[Progress], None] | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        progress: bool = True,
-    ) -> tuple[Autoencoder, History]:
-        """Train from scratch and return the model, in eval mode, with its history. Same seed, same machine, same bits."""
-        images = self.dataset()
-        model = self.model(seed, images.shape)
-        history = training.fit(
-            model,
-            images.train.images,
-            self.objective_function(),
-            validation=images.validation.images,
-            device=device,
-            callback=callback,
-            checkpoint=checkpoint,
-            progress=progress,
-            **self.settings(seed),
-        )
-        return model, history
-
-    def trained(self, seed: int = 0, *, progress: bool = True) -> tuple[Autoencoder, History]:
-        """Like `train`, but a second call, even from another chapter, loads the weights of the first (see `run`)."""
-        run = self.run(seed, progress=progress)
-        return run.model, run.history
-
-    def is_trained(self, seed: int = 0) -> bool:
-        """Whether `trained(seed)` would load weights that are there."""
-        path = self._cache_path(seed)
-        return path is not None and path.exists()
-
-    def run(self, seed: int = 0, *, progress: bool = True) -> Run:
-        """Train once and keep weights, history and recording in the user's cache; afterwards, load them.
-
-        The key is everything that decides the result: recipe, seed, package version and source, budget. `AE_CACHE=off`
-        disables the cache, `AE_CACHE=/some/folder` moves it.
-        """
-        path = self._cache_path(seed)
-        if path is not None and self.is_trained(seed):
-            return self._load(path, seed)
-        recorder = Recorder(self.dataset())
-        model, history = self.train(seed, callback=recorder, progress=progress)
-        run = Run(model.cpu(), history, recorder.recording())
-        if path is not None:
-            tensors = {f"model.{k}": v for k, v in run.model.state_dict().items()}
-            tensors |= {f"recording.{f.name}": getattr(run.recording, f.name) for f in dataclasses.fields(Recording)}
-            training.write_tensors(
-                path, tensors, dict(recipe=dataclasses.asdict(self), seed=seed, history=history.records)
-            )
-        return run
-
-    def _cache_path(self, seed: int) -> Path | None:
-        where = os.environ.get("AE_CACHE", "")
-        if where == "off":
-            return None
-        key = [dataclasses.asdict(self), seed, autoencoders.__version__, _source_digest(), _smoke_steps()]
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-        return Path(where or user_cache_dir("autoencoders")) / "runs" / f"{self.name}-{seed}-{digest}.safetensors"
-
-    def _load(self, path: Path, seed: int) -> Run:
-        tensors, metadata = training.read_tensors(path)
-        model = self.model(seed)
-        model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-        recording = {k.removeprefix("recording."): v for k, v in tensors.items() if k.startswith("recording.")}
-        return Run(model.eval(), History(metadata["history"]), Recording(**recording))
-
-
-def _smoke_steps() -> int | None:
-    """AE_BUDGET=smoke runs everything and learns nothing: three steps a recipe, for tests of the plumbing."""
-    budget = os.environ.get("AE_BUDGET", "full")
-    if budget not in ("full", "smoke"):
-        raise ValueError(f"AE_BUDGET must be 'full' or 'smoke', not {budget!r}")
-    return 3 if budget == "smoke" else None
-
-
-def _source_digest() -> str:
-    """A digest of the modules that decide what training does, so that an edited package never meets old weights."""
-    here = Path(__file__).parent
-    names = (
-        "data",
-        "files",
-        "models",
-        "networks",
-        "objectives",
-        "patches",
-        "recipes",
-        "recordings",
-        "sprites",
-        "training",
-    )
-    return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in names)).hexdigest()
+__all__ = ["Recipe", "Run", "get", "names"]
 
 
 def names() -> list[str]:
@@ -311,6 +105,16 @@ _RECIPES = {
                 ("denoise-digits-50", 0.50, 64, 256, 15, "0.0182-0.0183"),
                 ("denoise-digits-75", 0.75, 64, 256, 15, "0.0240-0.0241"),
                 ("denoise-digits-50-small", 0.50, 16, 64, 30, "0.0267-0.0270"),
+            )
+        ),
+        # Part II: variational autoencoders of binarized digits, one with a plane to look at and the best for its budget.
+        *(
+            Recipe(
+                name, "digits", m, "mlp", {"hidden": hidden}, objective="elbo", likelihood="bernoulli", epochs=epochs
+            ).replace(expected=f"test negative ELBO {nats} nats, binarized (3 seeds)")
+            for name, m, hidden, epochs, nats in (
+                ("vae-digits-2", 2, (128, 64), 60, "147.3-148.2"),
+                ("vae-digits", 20, (400,), 80, "101.5-101.7"),
             )
         ),
     )

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from autoencoders.data import Dataset
-from autoencoders.models import Autoencoder
+from autoencoders.models import Model
 from autoencoders.training import Progress
 
 
@@ -37,7 +37,7 @@ class Recorder:
         now.model.eval()
         device = next(now.model.parameters()).device
         pictures = now.model(self.originals.to(device)).cpu()
-        codes = cast(Autoencoder, now.model).encode(self.points.to(device)).cpu()
+        codes = cast(Model, now.model).codes(self.points.to(device)).cpu()
         if codes.shape[1] == 1:
             codes = torch.cat([codes, torch.zeros_like(codes)], 1)
         self.frames.append((now.epoch, pictures, codes[:, :2].clone()))

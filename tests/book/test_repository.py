@@ -12,7 +12,7 @@ PACKAGE = ROOT / "code" / "autoencoders"
 # A module imports only from those before it.
 ORDER = """
 files distributions sprites patches data networks quantizers autoregressive models estimators objectives disentanglement
-evaluation training recordings recipes sweeps figures export views exhibits panel widgets checks claims __main__
+evaluation training recordings recipe recipes sweeps figures export views exhibits panel widgets checks claims __main__
 """.split()  # noqa: SIM905
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 

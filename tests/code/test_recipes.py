@@ -25,7 +25,7 @@ def test_every_recipe_builds_trains_three_steps_and_decodes(name, monkeypatch):
     model, history = recipe.train(progress=False)
     x = data.load(recipe.data).test.images[:4]
     assert model(x).shape == x.shape
-    assert model.encode(x).shape == (4, recipe.latent)
+    assert model.codes(x).shape == (4, recipe.latent)
     assert history.last["step"] == 3
 
 
@@ -66,7 +66,7 @@ def test_nothing_that_changes_the_result_meets_an_old_cache(quick, change, monke
     elif change == "version":
         monkeypatch.setattr("autoencoders.__version__", "99")
     else:
-        monkeypatch.setattr(recipes, "_source_digest", lambda: "edited")
+        monkeypatch.setattr("autoencoders.recipe._source_digest", lambda: "edited")
     assert recipe._cache_path(seed) != old
 
 
