@@ -1,17 +1,20 @@
 """Many runs at once: one function over many arguments, on all cores of this machine or on a cluster."""
 
+import dataclasses
+import json
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import joblib
 import torch
 from joblib.parallel import get_active_backend
 
-from autoencoders.models import Autoencoder
-from autoencoders.recipes import Recipe
+from autoencoders.models import Model
+from autoencoders.recipe import Recipe
 from autoencoders.training import History, shows_progress
 
 A = TypeVar("A")
@@ -34,21 +37,91 @@ def each(function: Callable[[A], R], arguments: Iterable[A], *, progress: bool =
         ValueError: AE_JOBS is not a whole number of at least 1.
         Exception: what a call raises; the other calls are given up.
     """
+    return list(_stream(function, list(arguments), progress))
+
+
+def _stream(function: Callable[[A], R], todo: list[A], progress: bool) -> Iterator[R]:
+    """The results in order, each as soon as it and those before it are there."""
     from tqdm.auto import tqdm
 
-    todo = list(arguments)
-    configured = get_active_backend()[1]
+    configured = cast("int | None", get_active_backend()[1])
     jobs = configured or min(_jobs(), len(todo))
     bar = partial(tqdm, total=len(todo), disable=len(todo) < 2 or not shows_progress(progress))
     if jobs < 2 and configured is None:
-        return list(bar(map(function, todo)))
+        yield from bar(map(function, todo))
+        return
     calls = (joblib.delayed(_quietly)(function, a) for a in todo)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs")  # it was idle; a new one starts
-        return list(bar(joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)))
+        yield from bar(joblib.Parallel(n_jobs=jobs, return_as="generator")(calls))
 
 
-def trained(*recipes: Recipe, seeds: Iterable[int] = range(3)) -> list[list[tuple[Autoencoder, History]]]:
+def run(
+    recipes: Iterable[Recipe],
+    seeds: Iterable[int] = range(3),
+    *,
+    measure: Callable[[Recipe, Model], dict[str, float]] | None = None,
+    path: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> list[dict[str, Any]]:
+    """Train every recipe with every seed and give one record a run, recipe by recipe.
+
+    A record holds `recipe`, `seed`, the recipe's fields under `settings`, what the last epoch measured, and what
+    `measure(recipe, model)` returns.
+
+    Args:
+        measure: what to record of a trained model; a function of a module or a notebook, for it travels to the workers.
+        path: a file of one JSON line a run, appended as runs end. A sweep that was killed goes on from it: runs that are
+            in the file, made by the same package and settings, are not made again.
+
+    Raises:
+        ValueError: a line of the file, other than an unfinished last one, is not a record.
+    """
+    runs = [(recipe, seed) for recipe in recipes for seed in list(seeds)]
+    file = None if path is None else Path(path)
+    records = {} if file is None else _read(file)
+    keys = [recipe.key(seed) for recipe, seed in runs]
+    todo = [(key, *run) for key, run in zip(keys, runs, strict=True) if key not in records]
+    for record in _stream(partial(_record, measure), todo, progress):
+        records[record["key"]] = record
+        if file is not None:
+            with open(file, "a", encoding="utf-8") as lines:
+                lines.write(json.dumps(record) + "\n")
+    return [records[key] for key in keys]
+
+
+def _record(
+    measure: Callable[[Recipe, Model], dict[str, float]] | None, job: tuple[str, Recipe, int]
+) -> dict[str, Any]:
+    key, recipe, seed = job
+    model, history = recipe.trained(seed, progress=False)
+    record = dict(key=key, recipe=recipe.name, seed=seed, settings=dataclasses.asdict(recipe)) | history.last
+    return json.loads(json.dumps(record | (measure(recipe, model) if measure else {})))  # as it is read back
+
+
+def _read(file: Path) -> dict[str, dict[str, Any]]:
+    """The records of a sweep so far; a last line that a kill cut short is taken off the file."""
+    if not file.exists():
+        return {}
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines.pop()
+        beside = file.with_name(f"{file.name}.part")
+        beside.write_text("".join(lines), encoding="utf-8")
+        os.replace(beside, file)
+    records = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            records[record["key"]] = record
+        except (json.JSONDecodeError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"line {number} of {file} is not a record of a sweep; repair it or give another path"
+            ) from error
+    return records
+
+
+def trained(*recipes: Recipe, seeds: Iterable[int] = range(3)) -> list[list[tuple[Model, History]]]:
     """For each recipe the list of `recipe.trained(seed)` over `seeds`; what was never trained is trained side by side."""
     seeds = list(seeds)
     runs = [(recipe, seed) for recipe in recipes for seed in seeds]
@@ -58,12 +131,12 @@ def trained(*recipes: Recipe, seeds: Iterable[int] = range(3)) -> list[list[tupl
     return [pairs[i * len(seeds) : (i + 1) * len(seeds)] for i in range(len(recipes))]
 
 
-def models(*recipes: Recipe, seeds: Iterable[int] = range(3)) -> list[list[Autoencoder]]:
+def models(*recipes: Recipe, seeds: Iterable[int] = range(3)) -> list[list[Model]]:
     """For each recipe its models over `seeds`, as `trained` gives them."""
     return [[model for model, _ in runs] for runs in trained(*recipes, seeds=seeds)]
 
 
-def _trained(run: tuple[Recipe, int]) -> tuple[Autoencoder, History]:
+def _trained(run: tuple[Recipe, int]) -> tuple[Model, History]:
     recipe, seed = run
     return recipe.trained(seed)
 

@@ -1,5 +1,6 @@
 """Many runs at once give what the same runs give one after the other."""
 
+import json
 import os
 
 import joblib
@@ -89,3 +90,46 @@ def test_what_is_trained_is_loaded_and_not_trained_again(monkeypatch):
     monkeypatch.setattr(sweeps, "each", lambda function, runs: asked.extend(runs) or [function(run) for run in runs])
     assert len(sweeps.trained(recipe, seeds=(0, 1))[0]) == 2
     assert asked == [(recipe, 0)]
+
+
+def parameters(recipe, model):
+    return {"first": next(model.parameters()).sum().item()}
+
+
+@pytest.fixture
+def smoke(monkeypatch):
+    monkeypatch.setenv("AE_BUDGET", "smoke")
+    monkeypatch.setenv("AE_JOBS", "1")
+    return [recipes.get("mlp-digits-2"), recipes.get("vae-digits")]
+
+
+def test_a_sweep_gives_one_record_a_run(smoke, tmp_path):
+    path = tmp_path / "sweep.jsonl"
+    records = sweeps.run(smoke, (0, 1), measure=parameters, path=path, progress=False)
+    assert [(r["recipe"], r["seed"]) for r in records] == [(r.name, s) for r in smoke for s in (0, 1)]
+    assert [json.loads(line) for line in path.read_text().splitlines()] == records
+    assert records[0]["first"] != records[1]["first"]
+    assert records[2]["validation_rate"] > 0 == records[0]["validation_rate"]
+    assert records[2]["settings"]["likelihood"] == "bernoulli"
+
+
+def test_a_killed_sweep_goes_on_where_it_was(smoke, tmp_path, monkeypatch):
+    path = tmp_path / "sweep.jsonl"
+    whole = sweeps.run(smoke, (0, 1), measure=parameters, path=path, progress=False)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:2]) + lines[2][:40])  # killed in the middle of the third line
+    made, record = [], sweeps._record
+    monkeypatch.setattr(sweeps, "_record", lambda measure, job: made.append(job[1:]) or record(measure, job))
+    again = sweeps.run(smoke, (0, 1), measure=parameters, path=path, progress=False)
+    assert made == [(smoke[1], 0), (smoke[1], 1)]
+    assert [r["first"] for r in again] == [r["first"] for r in whole]
+    assert len(path.read_text().splitlines()) == 4
+    changed = sweeps.run([smoke[0].replace(batch_size=64)], (0,), path=path, progress=False)
+    assert len(made) == 3 and changed[0]["settings"]["batch_size"] == 64
+
+
+def test_a_damaged_record_is_named(smoke, tmp_path):
+    path = tmp_path / "sweep.jsonl"
+    path.write_text('{"key": "a"}\nnonsense\n')
+    with pytest.raises(ValueError, match="line 2 of"):
+        sweeps.run(smoke, (0,), path=path, progress=False)
