@@ -1,13 +1,16 @@
 """How good a model, a code or a sample is: the measurements that the chapters quote."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from autoencoders import distributions
+from autoencoders.models import VAE
 from autoencoders.objectives import Terms
 
 
@@ -217,3 +220,62 @@ def readable_share(classifier: nn.Module, images: Float[Tensor, "n c h w"], thre
     A better judge of samples than the mean confidence, which even noise raises to about 0.5.
     """
     return (in_batches(classifier, images).exp().amax(1) > threshold).float().mean().item()
+
+
+def class_entropy(classes: Int[Tensor, "n"], count: int) -> float:
+    """Entropy of the classes that were read, in nats: log `count` where samples show all classes equally, 0 where one."""
+    share = torch.bincount(classes, minlength=count) / len(classes)
+    return torch.special.entr(share).sum().item()
+
+
+def active_units(model: VAE, images: Float[Tensor, "n c h w"], threshold: float = 0.01) -> Bool[Tensor, "m"]:
+    """Which latents answer to the picture: those whose posterior mean varies by more than `threshold` (Burda et al. 2016)."""
+    return in_batches(model.codes, images).var(0) > threshold
+
+
+@dataclass(frozen=True)
+class RateParts:
+    """The mean rate KL(q(z|x) || p(z)) in two parts, in nats (Hoffman and Johnson 2016).
+
+    `mutual_information` is what the code tells about which of the n pictures it came from, at most log n; `marginal` is
+    KL(q(z) || p(z)), how far the codes of all pictures together are from the prior.
+    """
+
+    mutual_information: float
+    marginal: float
+
+
+@torch.no_grad()
+def rate_parts(
+    model: VAE, images: Float[Tensor, "n c h w"], generator: torch.Generator | None = None, chunk: int = 200
+) -> RateParts:
+    """Estimate both parts with one draw a picture; q(z) is the mixture of the posteriors of `images`, exactly."""
+    mean, scale = in_batches(model.codes, images), in_batches(lambda x: model.encode(x).stddev, images)
+    z = distributions.reparameterized(distributions.normal(mean, scale), 1, generator)[0]
+    everyone = torch.distributions.Normal(mean, scale)
+    log_marginal = torch.cat(
+        [everyone.log_prob(part[:, None]).sum(2).logsumexp(1) - math.log(len(images)) for part in z.split(chunk)]
+    )
+    log_own = everyone.log_prob(z).sum(1)
+    log_prior = distributions.normal(torch.zeros_like(z)).log_prob(z)
+    return RateParts((log_own - log_marginal).mean().item(), (log_marginal - log_prior).mean().item())
+
+
+def maximum_mean_discrepancy(a: Float[Tensor, "n m"], b: Float[Tensor, "k m"]) -> float:
+    """Unbiased estimate of the squared MMD between two sets of points (Gretton et al. 2012, eq. 3).
+
+    Zero on average if both come from one distribution, so it may be slightly negative. The kernel is Gaussian, its width
+    the median distance between the points of `b`.
+
+    Raises:
+        ValueError: a set has fewer than two points.
+    """
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"each set needs at least two points, not {len(a)} and {len(b)}")
+    width = torch.pdist(b).median()
+
+    def kernel(x: Tensor, y: Tensor) -> Tensor:
+        return torch.exp(-0.5 * (torch.cdist(x, y) / width) ** 2)
+
+    within = [(kernel(x, x).sum() - len(x)) / (len(x) * (len(x) - 1)) for x in (a, b)]
+    return (within[0] + within[1] - 2 * kernel(a, b).mean()).item()
