@@ -35,6 +35,11 @@ def key(root: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def cache_folder(root: Path) -> Path:
+    """Where this state of the package keeps executed pages and trained models."""
+    return root / "_build" / "cache" / key(root)
+
+
 def configure(source: Path, cache: Path, **changes: Any) -> None:
     """Set in the edition's `_config.yml` what depends on this build: the execution cache, the repository's address."""
     path = source / "_config.yml"
@@ -80,7 +85,7 @@ def jupyter_book(source: Path, output: Path, cache: Path, *flags: str) -> tuple[
 def build(root: Path, edition: str = "public") -> int:
     """Build `edition` of the book to `_build/html`; every warning is an error. Return the exit status."""
     work = root / "_build"
-    source, cache = work / edition, work / "cache" / key(root)
+    source, cache = work / edition, cache_folder(root)
     editions.write(edition, root, source)
     configure(source, cache)
     shutil.rmtree(work / "html", ignore_errors=True)
@@ -106,7 +111,7 @@ def build_page(root: Path, page: str) -> int:
         print(f"there is no book/{page}.md; pages are: {', '.join(names)}", file=sys.stderr)
         return 2
     work = root / "_build" / "chapter" / page.replace("/", "-")
-    source, cache = work / "source", root / "_build" / "cache" / key(root)
+    source, cache = work / "source", cache_folder(root)
     editions.write("public", root, source, only={page, "appendix/references"})
     configure(source, work / "cache" / cache.name)
     toc: dict[str, Any] = {"format": "jb-book", "root": f"book/{page}"}
