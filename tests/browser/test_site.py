@@ -107,6 +107,27 @@ def test_page_fits_a_phone(open_page: Callable[..., Any], overflow: Callable[[Pa
     assert overflow(page) <= 0
 
 
+REASONS = """() => [...document.querySelectorAll(".ae-derivation > mjx-table > mjx-itable > mjx-mtr > mjx-mtd:nth-child(4)")]
+    .filter(cell => cell.querySelector("mjx-c"))
+    .map(cell => {
+        const last = [...cell.querySelectorAll("mjx-c")].at(-1).getBoundingClientRect();
+        const line = cell.parentElement.children[1].getBoundingClientRect();
+        return {right: last.right, below: last.top >= line.bottom - 4};
+    })"""
+
+
+@pytest.mark.parametrize(("width", "below"), [(375, True), (1280, False)])
+def test_reasons_of_a_derivation_stand_below_its_lines_on_a_phone(
+    open_page: Callable[..., Any], served: str, width: int, below: bool
+):
+    page = open_page(width=width)
+    settle(page, f"{served}/book/autoencoders/linear.html")
+    reasons = page.evaluate(REASONS)
+    assert len(reasons) > 10
+    assert {reason["below"] for reason in reasons} == {below}
+    assert max(reason["right"] for reason in reasons) <= width
+
+
 def test_search_finds_a_word(open_page: Callable[..., Any], served: str):
     page = open_page()
     page.goto(f"{served}/search.html?q=autoencoder")

@@ -54,7 +54,7 @@ def test_the_parts_add_up_to_the_rate_and_chunks_change_nothing():
 
 
 def test_active_units_are_those_whose_mean_moves():
-    means = torch.stack([torch.randn(300, generator=generator()), 0.01 * torch.randn(300, generator=generator())], 1)
+    means = torch.stack([torch.randn(300, generator=generator()), 0.05 * torch.randn(300, generator=generator())], 1)
     assert evaluation.active_units(Chosen(1.0), pictures(means)).tolist() == [True, False]
 
 

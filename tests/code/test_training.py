@@ -225,3 +225,14 @@ def test_a_history_plots_itself_and_names_its_columns(images):
     with pytest.raises(KeyError, match="the columns are epoch, step"):
         history.column("accuracy")
     assert "3 epochs" in repr(history)
+
+
+@pytest.mark.parametrize(
+    ("asked", "setting", "shown"), [(True, None, True), (True, "off", False), (False, None, False)]
+)
+def test_a_bar_is_shown_where_it_was_asked_for_and_not_switched_off(images, monkeypatch, capsys, asked, setting, shown):
+    monkeypatch.delenv("AE_PROGRESS", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("AE_PROGRESS", setting)
+    fit(small_model(), images, progress=asked)
+    assert ("step/s" in capsys.readouterr().err) is shown

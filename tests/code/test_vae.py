@@ -92,6 +92,18 @@ def test_bias_falls_with_the_number_of_samples(pictures):
     assert elbo.item() <= bias[1] + 4 * noise[1]
 
 
+def test_the_objective_is_the_mean_of_the_weights_and_not_of_their_logarithms(pictures):
+    """T10, where q is wrong and the two differ."""
+    model = Solved(shift=0.5, widen=1.5)
+    bound = -objectives.iwae_terms(model, pictures, generator(3), samples=50).total()
+    torch.testing.assert_close(bound, estimators.log_evidence(model, pictures, 50, chunk=50, generator=generator(3)))
+    q = model.encode(pictures)
+    z = distributions.reparameterized(q, 50, generator(3))
+    weights = (model.decode(z.flatten(0, 1)).log_prob(pictures.repeat(50, 1, 1, 1)).view(50, -1) - q.log_prob(z)).exp()
+    expected = (weights * model.prior.log_prob(z).exp()).mean(0).log()
+    torch.testing.assert_close(bound, expected)
+
+
 def test_chunks_change_memory_and_nothing_else(pictures):
     model = Solved()
     whole = estimators.log_evidence(model, pictures, 50, chunk=50, generator=generator())
@@ -141,6 +153,17 @@ def test_distributions_agree_with_their_own_samples():
     grid = torch.cartesian_prod(axis, axis)
     assert abs((q.log_prob(grid).exp().sum() * (axis[1] - axis[0]) ** 2).item() - 1) < 1e-3
     assert abs((model.prior.log_prob(grid).exp().sum() * (axis[1] - axis[0]) ** 2).item() - 1) < 1e-3
+
+
+def test_the_encoder_gives_log_variances():
+    """T9: half of the logarithm is the logarithm of the standard deviation. Near 0 the bound leaves it as it is."""
+    model = small_vae()
+    last = model.encoder.net[-1]
+    nn.init.zeros_(last.weight)
+    last.bias.data = torch.tensor([0.3, -0.4, math.log(1.1), math.log(0.9)])
+    q = model.encode(torch.rand(1, *SHAPE))
+    torch.testing.assert_close(q.mean[0], torch.tensor([0.3, -0.4]))
+    torch.testing.assert_close(q.variance[0], torch.tensor([1.1, 0.9]), rtol=1e-3, atol=0)
 
 
 def test_draws_carry_gradients_to_mean_and_scale():
