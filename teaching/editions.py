@@ -129,6 +129,8 @@ def _filter(block: Block, path: str, rules: Rules) -> list[str]:
         return []
     if block.name == "admonition" and "rubric" in block.classes and rules.rubrics == "drop":
         return []
+    if "wrong" in block.tags:
+        raise SourceError(path, block.line, "a wrong answer belongs behind its solution, in book/solutions")
     if "hidden-test" in block.tags and rules.hidden_tests == "drop":
         return []
     if "test" in block.tags and rules.tests == "fold":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from teaching.editions import EXERCISES, source_files, stub
+from teaching.editions import EXERCISES, SOLUTIONS, source_files, stub
 from teaching.source import Block, SourceError, parse
 
 
@@ -73,6 +73,25 @@ def find_in(text: str, path: str) -> list[Exercise]:
         else:
             found[-1][kind.replace("-", "_") + "s"] += (block,)
     return [Exercise(**fields) for fields in found]
+
+
+def wrong_answers(root: Path) -> dict[str, tuple[Block, ...]]:
+    """The plausible wrong answers to each coding exercise: cells tagged `wrong` behind its solution, in `book/solutions`.
+
+    Raises:
+        SourceError: a wrong answer stands before any solution.
+    """
+    found: dict[str, tuple[Block, ...]] = {}
+    for path in sorted((root / "book" / "solutions").glob("**/*.md")):
+        label, name = "", path.relative_to(root).as_posix()
+        for block in parse(path.read_text(encoding="utf-8"), name):
+            if block.name in SOLUTIONS:
+                label = block.argument.strip()
+            if "wrong" in block.tags:
+                if not label:
+                    raise SourceError(name, block.line, "a wrong answer before any solution")
+                found[label] = (*found.get(label, ()), block)
+    return found
 
 
 def namespace(exercise: Exercise, answer: str) -> dict[str, Any]:

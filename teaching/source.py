@@ -19,10 +19,10 @@ def _names(text: str) -> frozenset[str]:
 
 
 CELL_TAGS = _names(
-    "setup answer test hidden-test hide-input hide-output remove-cell remove-input remove-output remove-stdout "
+    "setup answer test hidden-test wrong hide-input hide-output remove-cell remove-input remove-output remove-stdout "
     "remove-stderr widget full-width output_scroll self-check"
 )
-VERBATIM_DIRECTIVES = _names("code-cell math source bibliography image raw code-block")
+VERBATIM_DIRECTIVES = _names("code-cell math source bibliography image raw code-block claims")
 DIRECTIVES = VERBATIM_DIRECTIVES | _names(
     "admonition note tip warning important dropdown figure diagram exercise exercise-start exercise-end solution "
     "solution-start solution-end list-table table glossary grid grid-item-card card tab-set tab-item margin glue "

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 os.environ.setdefault("MPLBACKEND", "Agg")
 EXERCISES = exercises.find(ROOT)
 CODING = [exercise for exercise in EXERCISES if exercise.answer is not None]
+WRONG = exercises.wrong_answers(ROOT)
 WRITTEN = [exercise for exercise in EXERCISES if exercise.answer is None]
 
 
@@ -70,6 +71,21 @@ def test_solution_passes_all_tests(exercise):
 def test_stub_fails_a_test(exercise):
     exercises.namespace(exercise, exercise.stub)  # The page executes the stub: it has to run.
     assert failures(exercise, exercise.stub)
+
+
+@pytest.mark.parametrize("exercise", [e for e in CODING if "/vae/" in e.path], ids=lambda e: e.label)
+def test_coding_exercise_has_three_wrong_answers(exercise):
+    assert len(WRONG.get(exercise.label, ())) >= 3, (
+        f"{exercise.path}:{exercise.line}: put cells tagged `wrong` behind its solution"
+    )
+
+
+@pytest.mark.parametrize(("label", "number"), [(label, i) for label, cells in WRONG.items() for i in range(len(cells))])
+def test_wrong_answer_runs_and_fails_a_test(label, number):
+    (exercise,) = (e for e in CODING if e.label == label)
+    answer = "\n".join(WRONG[label][number].body)
+    exercises.namespace(exercise, answer)  # plausible: it runs
+    assert failures(exercise, answer), "every test accepts it"
 
 
 SAMPLE = """
