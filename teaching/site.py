@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from teaching import editions
+from teaching import budget, editions
 
 LABEL = re.compile(r"^\(([\w-]+)\)=|^\s*:?(?:label|name): *([\w-]+)|^\$\$ *\(([\w-]+)\)", re.MULTILINE)
 UNRESOLVED = re.compile(
@@ -96,6 +96,8 @@ def build(root: Path, edition: str = "public") -> int:
         print(f"The build reported success but wrote no {index}", file=sys.stderr)
         status = 1
     if status == 0:
+        if costs := budget.costs(root):
+            print("\n" + budget.table(costs))
         print(f"\nThe book is in {index}\nOpen that file in a browser, or serve it with:  make serve")
     return status
 

@@ -1,20 +1,17 @@
-"""The book's Sphinx extension: static widgets, offline mathematics, shown source, inlined diagrams, running times."""
+"""The book's Sphinx extension: static widgets, offline mathematics, shown source, inlined diagrams."""
 
 from __future__ import annotations
 
 import ast
-import functools
 import html
 import importlib
 import importlib.util
 import inspect
-import json
 import os
 import re
 import shutil
 import textwrap
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -188,52 +185,6 @@ def copy_mathjax(app: Sphinx) -> None:
             shutil.copyfile(source / name, target / name)
 
 
-def _cell_times(notebook: Any) -> list[dict[str, Any]]:
-    """First line of code and seconds of each executed cell."""
-    times = []
-    for cell in notebook.cells:
-        stamps = cell.get("metadata", {}).get("execution", {})
-        if cell.cell_type == "code" and "iopub.execute_input" in stamps and "shell.execute_reply" in stamps:
-            begin, end = (datetime.fromisoformat(stamps[k]) for k in ("iopub.execute_input", "shell.execute_reply"))
-            line = next((text for text in cell.source.splitlines() if text.strip()), "")
-            times.append({"cell": line, "seconds": round((end - begin).total_seconds(), 3)})
-    return times
-
-
-def record_times(app: Sphinx) -> None:
-    """Have every executed page leave its cells' running times in `cell-times.json`, beside the execution cache."""
-    from myst_nb.core.execute import cache
-
-    execute = inspect.unwrap(cache.single_nb_execution)
-
-    @functools.wraps(execute)
-    def timed(notebook: Any, **options: Any) -> Any:
-        result = execute(notebook, record_timing=True, **options)
-        path = _times_path(app)
-        times = json.loads(path.read_text()) if path.exists() else {}
-        times[app.env.docname] = _cell_times(notebook)
-        for cell in notebook.cells:  # the cache finds a notebook by its cells and their metadata: no times in there
-            cell.metadata.pop("execution", None)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(times, indent=1))
-        return result
-
-    cache.single_nb_execution = timed
-
-
-def _times_path(app: Sphinx) -> Path:
-    folder = app.config["nb_execution_cache_path"] or Path(app.outdir).parent / ".jupyter_cache"
-    return Path(folder) / "cell-times.json"
-
-
-def write_times(app: Sphinx, error: Exception | None) -> None:
-    """Write the running times of this site's pages beside the site, to `chapter-times.json`."""
-    if error is None and _times_path(app).exists():
-        times = json.loads(_times_path(app).read_text())
-        pages = {name: times[name] for name in sorted(app.env.all_docs) if name in times}
-        (Path(app.outdir).parent / "chapter-times.json").write_text(json.dumps(pages, indent=1))
-
-
 # Ids that sphinx-exercise and sphinx-proof give to every one of their boxes: repeated ids are not valid HTML.
 REPEATED_IDS = frozenset({"exercise-content", "solution-content", "proof-content", "proof"})
 
@@ -281,9 +232,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundAuthorYear)
     app.add_directive("source", Source)
     app.add_directive("diagram", Diagram)
-    app.connect("builder-inited", record_times)
     app.connect("builder-inited", copy_mathjax)
     app.connect("doctree-resolved", drop_repeated_ids)
-    app.connect("build-finished", write_times)
     app.connect("build-finished", write_index, priority=900)
     return {"parallel_read_safe": False, "parallel_write_safe": True}
