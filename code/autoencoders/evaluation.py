@@ -8,9 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from autoencoders import distributions
-from autoencoders.models import VAE
+from autoencoders.judge import DigitClassifier as DigitClassifier
+from autoencoders.judge import train_classifier as train_classifier
+from autoencoders.models import VAE, BernoulliPixels
 from autoencoders.objectives import Terms
 
 
@@ -139,10 +142,15 @@ def orientation(features: Float[Tensor, "k c h w"]) -> Float[Tensor, "k"]:
 
 @dataclass(frozen=True)
 class Probe:
-    """How well labels can be read off codes by a simple classifier: accuracy on held-out codes, in [0, 1]."""
+    """How well labels can be read off codes: the accuracy of two simple classifiers on held-out codes, in [0, 1].
+
+    `silhouette` asks for clusters instead: how much nearer a held-out code is to those of its own class than to those of the
+    nearest other one, from -1 to 1 (Rousseeuw 1987).
+    """
 
     knn: float
     linear: float
+    silhouette: float
 
 
 def probe(
@@ -152,8 +160,12 @@ def probe(
     test_labels: Int[Tensor, "t"],
     neighbors: int = 10,
 ) -> Probe:
-    """Accuracy of k nearest neighbors and of logistic regression, both on codes standardized by the training codes."""
+    """Accuracy of k nearest neighbors and of logistic regression, both on codes standardized by the training codes.
+
+    The silhouette is that of the test codes as they are.
+    """
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import silhouette_score
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -163,49 +175,7 @@ def probe(
     for classifier in (KNeighborsClassifier(neighbors), LogisticRegression(max_iter=2000)):
         fitted = make_pipeline(StandardScaler(), classifier).fit(train, np.asarray(labels))
         accuracy.append(float(fitted.score(test, np.asarray(test_labels))))
-    return Probe(*accuracy)
-
-
-class DigitClassifier(nn.Module):
-    """A small convolutional classifier that reads pictures: the judge of samples. `log_softmax` over classes."""
-
-    def __init__(self, channels: int = 1, classes: int = 10) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv2d(channels, 16, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Conv2d(16, 32, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.LazyLinear(128),
-            nn.ReLU(),
-            nn.Linear(128, classes),
-            nn.LogSoftmax(1),
-        )
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b classes"]:
-        return self.net(x)
-
-
-def train_classifier(
-    images: Float[Tensor, "n c h w"], labels: Int[Tensor, "n"], epochs: int = 5, seed: int = 0
-) -> DigitClassifier:
-    """A classifier trained by Adam with a linearly falling rate; about 97 % on the digits' test split in ten epochs."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = DigitClassifier(images.shape[1], int(labels.max()) + 1)
-        model(images[:1])  # sizes the first fully connected layer
-        optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
-        batches = -(-len(images) // 128)
-        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, epochs * batches)
-        for _ in range(epochs):
-            for batch in torch.randperm(len(images)).split(128):
-                loss = nn.functional.nll_loss(model(images[batch]), labels[batch])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-    return model.eval()
+    return Probe(*accuracy, silhouette=float(silhouette_score(test, np.asarray(test_labels))))
 
 
 def readings(classifier: nn.Module, images: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n"], Int[Tensor, "n"]]:
@@ -228,6 +198,19 @@ def class_entropy(classes: Int[Tensor, "n"], count: int) -> float:
     return torch.special.entr(share).sum().item()
 
 
+def clustering_accuracy(clusters: Int[Tensor, "n"], labels: Int[Tensor, "n"]) -> float:
+    """The share of examples whose cluster is that of their label, under the best one-to-one naming of clusters by labels.
+
+    Found by the Hungarian method; 1 where clusters and classes agree up to their names. With K equal classes, about 1 / K
+    where the clusters know nothing.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    size = int(max(clusters.max(), labels.max())) + 1
+    table = torch.bincount(size * clusters + labels, minlength=size * size).reshape(size, size).numpy()
+    return float(table[linear_sum_assignment(table, maximize=True)].sum() / len(labels))
+
+
 def active_units(model: VAE, images: Float[Tensor, "n c h w"], threshold: float = 0.01) -> Bool[Tensor, "m"]:
     """Which latents answer to the picture: those whose posterior mean varies by more than `threshold` (Burda et al. 2016)."""
     return in_batches(model.codes, images).var(0) > threshold
@@ -236,6 +219,8 @@ def active_units(model: VAE, images: Float[Tensor, "n c h w"], threshold: float 
 @dataclass(frozen=True)
 class RateParts:
     """The mean rate KL(q(z|x) || p(z)) in two parts, in nats (Hoffman and Johnson 2016).
+
+    Book: eq-training-vae-parts.
 
     `mutual_information` is what the code tells about which of the n pictures it came from, at most log n; `marginal` is
     KL(q(z) || p(z)), how far the codes of all pictures together are from the prior.
@@ -279,3 +264,39 @@ def maximum_mean_discrepancy(a: Float[Tensor, "n m"], b: Float[Tensor, "k m"]) -
 
     within = [(kernel(x, x).sum() - len(x)) / (len(x) * (len(x) - 1)) for x in (a, b)]
     return (within[0] + within[1] - 2 * kernel(a, b).mean()).item()
+
+
+@torch.no_grad()
+def plane_posterior(
+    model: VAE, x: Float[Tensor, "b c h w"], *, extent: float = 5.0, points: int = 401
+) -> tuple[Float[Tensor, "n"], Float[Tensor, "b"], Float[Tensor, "b n n"]]:
+    """p(z|x) of a model with two latents, by brute force: p(x, z) on a grid of z, added up. Book: eq-elbo-grid.
+
+    The integral is right to a few digits as long as the posterior is wider than the grid's step and lies inside the square.
+
+    Args:
+        x: black-and-white pictures, 0 and 1.
+        extent: the grid is the square from -extent to extent.
+        points: values along each axis.
+
+    Returns:
+        The axis, log p(x) of each picture in nats, and log p(z|x) at the points, z_2 along the rows, z_1 along the columns.
+
+    Raises:
+        ValueError: the model has not two latents.
+        TypeError: its pixels are not Bernoulli: only their log-likelihood of all pictures is one matrix product.
+    """
+    if model.latent != 2:
+        raise ValueError(f"a plane needs a model with two latents, not {model.latent}")
+    if not isinstance(model.likelihood, BernoulliPixels):
+        raise TypeError(f"the grid needs Bernoulli pixels, not {type(model.likelihood).__name__}")
+    axis = torch.linspace(-extent, extent, points)
+    pictures, sums = x.flatten(1).T, []
+    for row in axis.split(8):
+        z = torch.stack(torch.meshgrid(axis, row, indexing="xy"), -1).flatten(0, 1)
+        logits = model.decoder(z).flatten(1)
+        likelihood = logits @ pictures - F.softplus(logits).sum(1, keepdim=True)
+        sums.append(likelihood + model.prior.log_prob(z)[:, None])
+    joint = torch.cat(sums).T
+    evidence = joint.logsumexp(1) + 2 * math.log(2 * extent / (points - 1))
+    return axis, evidence, (joint - evidence[:, None]).unflatten(1, (points, points))

@@ -3,9 +3,10 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch import distributions as td
+from torch.nn import functional as F
 
 from autoencoders import distributions
 
@@ -108,17 +109,8 @@ class VAE(nn.Module):
         Raises:
             ValueError: the pictures hold NaN, or the encoder does not give 2m numbers.
         """
-        if not bool(x.isfinite().all()):
-            bad = (~x.isfinite()).flatten(1).any(1).nonzero()[0].item()
-            raise ValueError(f"picture {bad} of the batch holds values that are not finite; repair it or leave it out")
-        numbers = self.encoder(x)
-        if numbers.shape[1:] != (2 * self.latent,):
-            raise ValueError(
-                f"the encoder must give {2 * self.latent} numbers for {self.latent} latents, a mean and a log-variance each, "
-                f"not {tuple(numbers.shape[1:])}; make it with latent={2 * self.latent}"
-            )
-        mean, raw = numbers.chunk(2, dim=1)
-        return distributions.normal(mean, (distributions.bounded_log_var(raw) / 2).exp())
+        numbers = _read(self.encoder, x, 2 * self.latent, f"{self.latent} latents, a mean and a log-variance each")
+        return _gaussian(numbers)
 
     def decode(self, z: Float[Tensor, "b m"]) -> td.Independent:
         """p(x|z)."""
@@ -144,4 +136,83 @@ class VAE(nn.Module):
         return self.decode(z[:, 0]).mean
 
 
-Model = Autoencoder | VAE
+class MixedVAE(nn.Module):
+    """A latent-variable model p(y) p(z) p(x|y, z): y one of K classes, all equally probable, and z Gaussian, N(0, I).
+
+    The encoder is q(y|x) q(z|x). A code is one vector of K + m numbers, y as a one-hot vector and then z.
+    Book: eq-score-function-mixed.
+
+    Args:
+        encoder: pictures to K + 2m numbers, the logits of q(y|x) and then means and log-variances of q(z|x).
+        decoder: a code to a picture, the parameters of p(x|y, z).
+        likelihood: makes p(x|y, z) of the decoder's output.
+        latent: m, the Gaussian coordinates.
+        classes: K, the values of the categorical one.
+
+    Raises:
+        ValueError: `latent` is less than 1, or `classes` less than 2.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, likelihood: nn.Module, latent: int, classes: int = 10
+    ) -> None:
+        super().__init__()
+        if latent < 1 or classes < 2:
+            raise ValueError(f"a mixed model needs at least 1 latent and 2 classes, not {latent} and {classes}")
+        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
+        self.latent, self.classes = latent, classes
+
+    @property
+    def prior(self) -> tuple[td.OneHotCategorical, td.Independent]:
+        """p(y), uniform, and p(z) = N(0, I), both of batch size 1."""
+        zeros = next(self.parameters()).new_zeros
+        return distributions.one_hot(zeros(1, self.classes)), distributions.normal(zeros(1, self.latent))
+
+    def encode(self, x: Float[Tensor, "b c h w"]) -> tuple[td.OneHotCategorical, td.Independent]:
+        """q(y|x) and q(z|x).
+
+        Raises:
+            ValueError: the pictures hold NaN, or the encoder does not give K + 2m numbers.
+        """
+        needed = f"{self.classes} classes, a logit each, and {self.latent} latents, a mean and a log-variance each"
+        numbers = _read(self.encoder, x, self.classes + 2 * self.latent, needed)
+        return distributions.one_hot(numbers[:, : self.classes]), _gaussian(numbers[:, self.classes :])
+
+    def decode(self, z: Float[Tensor, "b k"]) -> td.Independent:
+        """p(x|y, z) for codes of K + m numbers."""
+        return self.likelihood(self.decoder(z))
+
+    def classify(self, x: Float[Tensor, "b c h w"]) -> Int[Tensor, "b"]:
+        """The most probable class under q(y|x)."""
+        return self.encode(x)[0].logits.argmax(1)
+
+    def codes(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """The most probable class, one-hot, and the mean of q(z|x)."""
+        q_y, q_z = self.encode(x)
+        return torch.cat([F.one_hot(q_y.logits.argmax(1), self.classes).to(q_z.mean), q_z.mean], 1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The mean picture at `codes(x)`; nothing is sampled, in any mode."""
+        return self.decode(self.codes(x)).mean
+
+
+Model = Autoencoder | VAE | MixedVAE
+
+
+def _read(encoder: nn.Module, x: Float[Tensor, "b c h w"], count: int, needed: str) -> Float[Tensor, "b k"]:
+    """The encoder's numbers for pictures that are finite, and as many as the model `needed`."""
+    if not bool(x.sum().isfinite()) and not bool(x.isfinite().all()):  # the sum is quick, and rarely misleads
+        bad = (~x.isfinite()).flatten(1).any(1).nonzero()[0].item()
+        raise ValueError(f"picture {bad} of the batch holds values that are not finite; repair it or leave it out")
+    numbers = encoder(x)
+    if numbers.shape[1:] != (count,):
+        raise ValueError(
+            f"the encoder must give {count} numbers for {needed}, not {tuple(numbers.shape[1:])}; make it with latent={count}"
+        )
+    return numbers
+
+
+def _gaussian(numbers: Float[Tensor, "b two_m"]) -> td.Independent:
+    """The Gaussian whose means and then log-variances, before they are bounded, a network gave."""
+    mean, raw = numbers.chunk(2, dim=1)
+    return distributions.normal(mean, (distributions.bounded_log_var(raw) / 2).exp())

@@ -2,14 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 from torch import distributions as td
+from torch.nn import functional as F
 
 from autoencoders import distributions, estimators
-from autoencoders.models import VAE, Autoencoder
+from autoencoders.models import VAE, Autoencoder, MixedVAE
 
 
 @dataclass(frozen=True)
@@ -57,24 +59,30 @@ def sparse_terms(model: Autoencoder, x: Float[Tensor, "b c h w"], generator: Gen
 
 
 def corrupt(
-    x: Float[Tensor, "b *event"], noise: float, generator: Generator | None = None
+    x: Float[Tensor, "b *event"], noise: float, generator: Generator | None = None, *, clip: bool = False
 ) -> Float[Tensor, "b *event"]:
-    """x + noise * epsilon with epsilon ~ N(0, I); nothing is clipped, so the noise has the law the mathematics assumes.
+    """x + noise * epsilon with epsilon ~ N(0, I).
+
+    With `clip` the result is cut off at 0 and 1. Otherwise the noise keeps the law that the mathematics assumes.
 
     Raises:
         ValueError: `noise`, a standard deviation, is negative.
     """
     if not noise >= 0:
         raise ValueError(f"noise is a standard deviation and cannot be negative; got {noise}")
-    epsilon = torch.empty_like(x).normal_(generator=generator)
-    return x + noise * epsilon
+    noisy = x + noise * torch.empty_like(x).normal_(generator=generator)
+    return noisy.clamp(0, 1) if clip else noisy
 
 
 def denoising_terms(
-    model: Autoencoder, x: Float[Tensor, "b c h w"], generator: Generator | None = None, noise: float = 0.5
+    model: Autoencoder,
+    x: Float[Tensor, "b c h w"],
+    generator: Generator | None = None,
+    noise: float = 0.5,
+    clip: bool = False,
 ) -> Terms:
     """The denoising autoencoder's: the input is corrupted, the target is clean. Book: eq-sparse-denoising-denoising."""
-    distortion = squared_error(x, model(corrupt(x, noise, generator)))
+    distortion = squared_error(x, model(corrupt(x, noise, generator, clip=clip)))
     return Terms(distortion, torch.zeros_like(distortion))
 
 
@@ -86,12 +94,13 @@ def binarize(x: Float[Tensor, "b *event"], generator: Generator | None = None) -
     Raises:
         ValueError: a value is no probability.
     """
-    if not bool(((x >= 0) & (x <= 1)).all()):
+    low, high = (bound.item() for bound in x.aminmax())
+    if not (low >= 0 and high <= 1):
         raise ValueError(
             f"a gray value is read as the probability of white and must lie in [0, 1], but these reach from "
-            f"{x.min().item():.4g} to {x.max().item():.4g}; rescale the pictures, for bytes by x / 255"
+            f"{low:.4g} to {high:.4g}; rescale the pictures, for bytes by x / 255"
         )
-    return (torch.empty_like(x).uniform_(generator=generator) < x).to(x.dtype)
+    return torch.empty_like(x).uniform_(generator=generator).lt_(x)
 
 
 def elbo_terms(
@@ -101,17 +110,20 @@ def elbo_terms(
     *,
     samples: int = 1,
     binary: bool = False,
+    noise: float = 0.0,
+    clip: bool = False,
 ) -> Terms:
     """The negative ELBO in its two parts: -E_q log p(x|z), estimated with `samples` draws, and KL(q(z|x) || p(z)), exact.
 
-    `Terms.total(1)` is the negative ELBO in nats (Kingma and Welling 2014, eq. 3); another weight makes it a beta-VAE's
-    objective. With `binary`, x is binarized first, by the same generator.
+    Book: eq-elbo-elbo (Kingma and Welling 2014, eq. 3). `Terms.total(1)` is the negative ELBO in nats; another weight makes
+    it a beta-VAE's objective. With `binary`, x is binarized first, by the same generator. With `noise` the encoder sees a
+    corrupted x, as a denoising autoencoder's does; the target is clean.
 
     Raises:
         ValueError: `samples` is less than 1, or the likelihood refuses the data.
     """
     x = binarize(x, generator) if binary else x
-    q = model.encode(x)
+    q = model.encode(corrupt(x, noise, generator, clip=clip) if noise else x)
     distortion = -estimators.log_likelihood(model, x, distributions.reparameterized(q, samples, generator)).mean(0)
     return Terms(distortion, td.kl_divergence(q, model.prior))
 
@@ -124,7 +136,9 @@ def iwae_terms(
     samples: int = 5,
     binary: bool = False,
 ) -> Terms:
-    """The negative importance-weighted bound: -log (1/K) sum_k p(x, z_k) / q(z_k|x) (Burda et al. 2016, eq. 8).
+    """The negative importance-weighted bound: -log (1/K) sum_k p(x, z_k) / q(z_k|x).
+
+    Book: eq-elbo-iwae (Burda et al. 2016, eq. 8).
 
     The bound does not fall into two parts: it is all distortion. With one sample it is the ELBO, its KL sampled.
 
@@ -136,3 +150,74 @@ def iwae_terms(
     z = distributions.reparameterized(q, samples, generator)
     bound = estimators.log_weights(model, x, z, q).logsumexp(0) - math.log(samples)
     return Terms(-bound, torch.zeros_like(bound))
+
+
+def mixed_terms(
+    model: MixedVAE,
+    x: Float[Tensor, "b c h w"],
+    generator: Generator | None = None,
+    *,
+    estimator: str | estimators.Estimator = "leave-one-out",
+    samples: int = 2,
+    continuous: float = 1.0,
+    binary: bool = False,
+) -> Terms:
+    """The negative ELBO of a mixed model: -E_q log p(x|y, z), and KL(q(y|x) || p(y)) + continuous * KL(q(z|x) || p(z)).
+
+    z is reparameterized; for y, which cannot be, `estimator` is the name of one in `estimators`, or one made before. With
+    each draw of y goes one of z. Book: eq-score-function-mixed-elbo.
+
+    Raises:
+        ValueError: there is no such estimator, `samples` does not suit it, or the likelihood refuses the data.
+    """
+    x = binarize(x, generator) if binary else x
+    q_y, q_z = model.encode(x)
+    estimate = estimators.get(estimator) if isinstance(estimator, str) else estimator
+
+    def distortion(y: Float[Tensor, "s b k"]) -> Float[Tensor, "s b"]:
+        z = distributions.reparameterized(q_z, len(y), generator)
+        return -estimators.log_likelihood(model, x, torch.cat([y, z], -1))
+
+    p_y, p_z = model.prior
+    rate = td.kl_divergence(q_y, p_y) + continuous * td.kl_divergence(q_z, p_z)
+    return Terms(estimate(q_y, distortion, samples, generator), rate)
+
+
+def labeled_terms(
+    model: MixedVAE,
+    x: Float[Tensor, "b c h w"],
+    generator: Generator | None = None,
+    *,
+    labeled: tuple[Float[Tensor, "l c h w"], Int[Tensor, "l"]],
+    weight: float = 30.0,
+    count: int = 64,
+    binary: bool = False,
+    **options: Any,
+) -> Terms:
+    """`mixed_terms` of pictures without labels, and q(y|x) as a classifier of `labeled` ones (Kingma et al. 2014, eq. 9).
+
+    `count` labeled pictures, drawn anew and each warped a little, go with every batch; `weight` times their cross-entropy
+    is added to the distortion of each picture.
+    """
+    terms = mixed_terms(model, x, generator, binary=binary, **options)
+    images, labels = (part.to(x.device) for part in labeled)
+    chosen = torch.randint(len(images), (count,), generator=generator, device=x.device)
+    pictures = warped(images[chosen], generator)
+    q_y, _ = model.encode(binarize(pictures, generator) if binary else pictures)
+    return Terms(terms.distortion + weight * F.cross_entropy(q_y.logits, labels[chosen]), terms.rate)
+
+
+def warped(
+    x: Float[Tensor, "b c h w"], generator: Generator | None = None, amount: float = 1.0
+) -> Float[Tensor, "b c h w"]:
+    """Each picture under a random affine map that no label notices; at `amount` 1, drawn uniformly and independently:
+
+    turned by up to 15 degrees, sheared by up to 0.2, scaled by up to 10 %, shifted by up to 1/14 of its width.
+    """
+    turn, shear, scale, *shift = amount * torch.empty(5, len(x), device=x.device).uniform_(-1, 1, generator=generator)
+    turn, scale = turn * math.pi / 12, 1 + 0.1 * scale
+    cos, sin, lean = scale * turn.cos(), scale * turn.sin(), 0.2 * shear
+    rows = [cos, lean * cos - sin, shift[0] / 7], [sin, lean * sin + cos, shift[1] / 7]
+    maps = torch.stack([torch.stack(row, 1) for row in rows], 1)
+    grid = F.affine_grid(maps.to(x.dtype), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, align_corners=False).clamp(0, 1)

@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 from platformdirs import user_cache_dir
+from torch import Tensor
 
 import autoencoders
-from autoencoders import data, models, networks, objectives, training
-from autoencoders.models import VAE, Autoencoder, Model
+from autoencoders import data, estimators, models, networks, objectives, training
+from autoencoders.models import VAE, Autoencoder, MixedVAE, Model
 from autoencoders.recordings import Recorder, Recording
 from autoencoders.training import History, Progress
 
@@ -28,6 +29,7 @@ NETWORKS = {
     "conv": (networks.ConvEncoder, networks.ConvDecoder),
     "residual": (networks.ResidualEncoder, networks.ResidualDecoder),
     "sparse": (networks.SparseEncoder, networks.UnitNormDecoder),
+    "conv-mlp": (networks.ConvEncoder, partial(networks.MLPDecoder, hidden=(128,))),
     "transformer": (networks.PatchTransformerEncoder, networks.PatchTransformerDecoder),
 }
 OBJECTIVES = {
@@ -36,6 +38,8 @@ OBJECTIVES = {
     "denoising": objectives.denoising_terms,
     "elbo": objectives.elbo_terms,
     "iwae": objectives.iwae_terms,
+    "mixed": objectives.mixed_terms,
+    "labeled": objectives.labeled_terms,
 }
 LIKELIHOODS = {
     "bernoulli": models.BernoulliPixels,
@@ -67,8 +71,13 @@ class Recipe:
     objective: str = "reconstruction"
     weight: float = 1.0
     noise: float = 0.0
+    clip: bool = False  # noisy pictures are cut off at black and white
     likelihood: str = ""  # what the pixels follow, given z; a recipe that has one trains a VAE
     samples: int = 1  # draws of z for each picture
+    classes: int = 0  # values of a categorical coordinate beside the Gaussian ones: it trains a MixedVAE
+    estimator: str = "exact"  # of the gradient with respect to the categorical coordinate
+    continuous: float = 1.0  # weight of the Gaussian coordinates' share of the rate
+    labels: int = 0  # labeled pictures of each class for the objective "labeled", chosen by the seed
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 2e-3
@@ -86,7 +95,7 @@ class Recipe:
     @property
     def is_variational(self) -> bool:
         """Whether it trains a VAE."""
-        return self.objective in ("elbo", "iwae") or self.likelihood != ""
+        return self.objective in ("elbo", "iwae", "mixed", "labeled") or self.likelihood != ""
 
     def replace(self, **changes: Any) -> "Recipe":
         """A copy with some fields changed.
@@ -110,18 +119,37 @@ class Recipe:
         mean = self.dataset().train.images.mean(0) if self.center else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            numbers = 2 * self.latent if self.is_variational else self.latent
-            pair = encoder(shape, numbers, **self.options), decoder(shape, self.latent, **self.options)
-        return (
-            VAE(*pair, LIKELIHOODS[self.likelihood](), self.latent) if self.is_variational else Autoencoder(*pair, mean)
-        )
+            numbers = self.classes + 2 * self.latent if self.is_variational else self.latent
+            pair = encoder(shape, numbers, **self.options), decoder(shape, self.classes + self.latent, **self.options)
+        if not self.is_variational:
+            return Autoencoder(*pair, mean)
+        likelihood = LIKELIHOODS[self.likelihood]()
+        if self.classes:
+            return MixedVAE(*pair, likelihood, self.latent, self.classes)
+        return VAE(*pair, likelihood, self.latent)
 
-    def objective_function(self) -> training.Objective:
-        """The objective with this recipe's noise, draws and binarization filled in."""
-        function = OBJECTIVES[self.objective]
+    def labeled_pictures(self, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """The training pictures whose labels training may see, `labels` of each class, and those labels."""
+        train, generator = self.dataset().train, torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(train), generator=generator)
+        of_class = (order[train.labels[order] == c][: self.labels] for c in train.labels.unique())
+        chosen = torch.cat(list(of_class))
+        return train.images[chosen], train.labels[chosen]
+
+    def objective_function(self, seed: int = 0) -> training.Objective:
+        """The objective with this recipe's noise, draws, binarization and labeled pictures filled in."""
+        function: Callable[..., objectives.Terms] = OBJECTIVES[self.objective]
+        if self.classes:
+            function = partial(function, estimator=estimators.get(self.estimator), continuous=self.continuous)
+        if self.labels:
+            function = partial(function, labeled=self.labeled_pictures(seed))
+        corruption = dict(noise=self.noise, clip=self.clip)
+        if self.objective == "denoising":
+            return partial(function, **corruption)
         if self.is_variational:
-            return partial(function, samples=self.samples, binary=self.likelihood == "bernoulli")
-        return partial(function, noise=self.noise) if self.objective == "denoising" else function
+            draws = dict(samples=self.samples, binary=self.likelihood == "bernoulli")
+            return partial(function, **draws, **(corruption if self.noise else {}))
+        return function
 
     def settings(self, seed: int = 0) -> dict[str, Any]:
         """The keyword arguments for `training.fit` or `training.steps`, cut short where AE_BUDGET=smoke."""
@@ -150,7 +178,7 @@ class Recipe:
         history = training.fit(
             model,
             images.train.images,
-            self.objective_function(),
+            self.objective_function(seed),
             validation=images.validation.images,
             device=device,
             callback=callback,
@@ -192,7 +220,8 @@ class Recipe:
 
     def key(self, seed: int) -> str:
         """A digest of everything that decides the result of a run: recipe, seed, package version and source, budget."""
-        parts = [dataclasses.asdict(self), seed, autoencoders.__version__, _source_digest(), _smoke_steps()]
+        settings = {name: value for name, value in dataclasses.asdict(self).items() if name != "expected"}
+        parts = [settings, seed, autoencoders.__version__, _source_digest(), _smoke_steps()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def _cache_path(self, seed: int) -> Path | None:

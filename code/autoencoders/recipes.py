@@ -117,5 +117,33 @@ _RECIPES = {
                 ("vae-digits", 20, (400,), 80, "101.5-101.7"),
             )
         ),
+        # Chapter 8: gray digits under a Gaussian of variance c, which is the weight; and the linear case of it.
+        Recipe(
+            "vae-digits-gaussian", "digits", 16, "mlp", {"hidden": (128,)}, objective="elbo", likelihood="gaussian"
+        ).replace(
+            weight=0.01, epochs=12, learning_rate=4e-3, expected="test MSE 0.0196-0.0199 (3 seeds), rate 50-51 nats"
+        ),
+        Recipe("vae-digits-linear", "digits", 16, "linear", objective="elbo", likelihood="gaussian").replace(
+            epochs=25, learning_rate=1e-2, expected="test MSE 0.0398-0.0399 (3 seeds), 11 or 12 of 16 latents in use"
+        ),
+        # Chapter 11: one class out of ten and eight Gaussian coordinates, without labels and with 100 of them.
+        *(
+            Recipe(
+                name, "digits", 8, "conv-mlp", objective=objective, likelihood="bernoulli", classes=10, epochs=8
+            ).replace(estimator=estimator, samples=samples, labels=labels, expected=expected)
+            for name, objective, estimator, samples, labels, expected in (
+                ("mixed-digits", "mixed", "exact", 1, 0, "clustering accuracy 0.28-0.36 (3 seeds)"),
+                (
+                    "mixed-digits-leave-one-out",
+                    "mixed",
+                    "leave-one-out",
+                    2,
+                    0,
+                    "clustering accuracy 0.27-0.31 (3 seeds)",
+                ),
+                ("mixed-digits-gumbel", "mixed", "gumbel-softmax", 1, 0, "clustering accuracy 0.30-0.35 (3 seeds)"),
+                ("mixed-digits-labeled", "labeled", "exact", 1, 10, "accuracy 0.905-0.927 on test digits (3 seeds)"),
+            )
+        ),
     )
 }
