@@ -1,4 +1,4 @@
-"""`python -m autoencoders list | train NAME`: the recipes from a terminal."""
+"""`python -m autoencoders list | train NAME | records NAME`: the recipes, and the sweeps of them, from a terminal."""
 
 import argparse
 import dataclasses
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autoencoders import data, evaluation, recipes, training
+from autoencoders import data, evaluation, populations, recipes, training
 
 
 def _list() -> None:
@@ -49,9 +49,18 @@ def main(argv: list[str] | None = None) -> int:
     train.add_argument("--epochs", type=int)
     train.add_argument("--device", help="cuda, mps or cpu (default: the first there is)")
     train.add_argument("--out", help="folder for weights, history and checkpoint (default: runs/NAME-SEED)")
+    records = commands.add_parser("records", help="train and measure a sweep; again, to resume one that was stopped")
+    records.add_argument("name", choices=populations.names())
+    records.add_argument("--out", help="file of one JSON line a run (default: NAME.jsonl)")
     arguments = parser.parse_args(argv)
     try:
-        _list() if arguments.command == "list" else _train(arguments)
+        if arguments.command == "list":
+            _list()
+        elif arguments.command == "train":
+            _train(arguments)
+        else:
+            path = arguments.out or f"{arguments.name}.jsonl"
+            print(f"{len(populations.make(arguments.name, path))} records are in {path}")
     except (ValueError, OSError, training.NonFiniteLoss) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import joblib
 import torch
-from joblib.parallel import get_active_backend
+from joblib.parallel import LokyBackend, get_active_backend
 
 from autoencoders.models import Model
 from autoencoders.recipe import Recipe
@@ -44,10 +44,11 @@ def _stream(function: Callable[[A], R], todo: list[A], progress: bool) -> Iterat
     """The results in order, each as soon as it and those before it are there."""
     from tqdm.auto import tqdm
 
-    configured = cast("int | None", get_active_backend()[1])
-    jobs = configured or min(_jobs(), len(todo))
+    backend, configured = get_active_backend()
+    here = configured is None and isinstance(backend, LokyBackend)  # nobody named another place
+    jobs = min(_jobs(), len(todo)) if here else None  # None: as configured
     bar = partial(tqdm, total=len(todo), disable=len(todo) < 2 or not shows_progress(progress))
-    if jobs < 2 and configured is None:
+    if jobs is not None and jobs < 2:
         yield from bar(map(function, todo))
         return
     calls = (joblib.delayed(_quietly)(function, a) for a in todo)

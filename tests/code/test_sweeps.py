@@ -34,6 +34,35 @@ def test_parallel_config_decides_where_calls_go(monkeypatch):
     assert os.getpid() not in [process for _, process in results]
 
 
+def where(recipe, model):
+    return {"process": os.getpid()}
+
+
+def test_a_sweep_runs_unchanged_on_a_dask_cluster_of_two_workers(monkeypatch, tmp_path):
+    """The cluster gets the runs, even where this machine would make them one by one, and gives the same records."""
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("AE_JOBS", "1")
+    monkeypatch.setenv("AE_CACHE", "off")
+    monkeypatch.setenv("AE_BUDGET", "smoke")
+    recipe = recipes.get("vae-digits-2").replace(epochs=1)
+    here = sweeps.run([recipe], range(4), progress=False)
+    path = tmp_path / "runs.jsonl"
+    options = dict(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
+    with (
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster) as client,
+        joblib.parallel_config(backend="dask"),
+    ):
+        workers = set(client.run(os.getpid).values())
+        there = sweeps.run([recipe], range(4), measure=where, path=path, progress=False)
+    assert {record.pop("process") for record in there} == workers and len(workers) == 2
+    times = ("seconds",)
+    assert [{k: v for k, v in r.items() if k not in times} for r in there] == [
+        {k: v for k, v in r.items() if k not in times} for r in here
+    ]
+    assert len(path.read_text().splitlines()) == 4
+
+
 def test_nothing_to_do():
     assert sweeps.each(number_and_process, [], progress=False) == []
 

@@ -1,0 +1,149 @@
+"""Sweeps too long for a page: what is trained and measured in each, and the records of it that come with the package.
+
+`make(name, path)` trains the whole sweep anew, on this machine or on a cluster, and goes on where it was stopped;
+`records(name)` reads what the last such run measured. Chapters draw the records and train a few of the runs again.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from autoencoders import data, distributions, evaluation, objectives, sweeps
+from autoencoders.models import VAE, Autoencoder, Model
+from autoencoders.recipe import Recipe
+
+Measure = Callable[[Recipe, Model], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Population:
+    """Recipes, each trained with every seed, and what is measured of each model."""
+
+    recipes: tuple[Recipe, ...]
+    measure: Measure
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+def names() -> list[str]:
+    """The names that `get` knows."""
+    return list(_POPULATIONS)
+
+
+def get(name: str) -> Population:
+    """The population called `name`.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if name not in _POPULATIONS:
+        raise ValueError(f"there is no population {name!r}; the populations are {', '.join(_POPULATIONS)}")
+    return _POPULATIONS[name]
+
+
+def make(name: str, path: str | os.PathLike[str], *, progress: bool = True) -> list[dict[str, Any]]:
+    """Train and measure every run of the population that is not in the file at `path` yet (see `sweeps.run`)."""
+    population = get(name)
+    return sweeps.run(population.recipes, population.seeds, measure=population.measure, path=path, progress=progress)
+
+
+def records(name: str) -> list[dict[str, Any]]:
+    """The records that come with the package: `recipe`, `seed`, `settings`, and what was measured.
+
+    Raises:
+        ValueError: there is no population of that name.
+    """
+    get(name)
+    text = (Path(__file__).parent / "_data" / f"{name}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# --- Part II, ablations: autoencoders and VAEs that differ in one number ------------------------------------------------
+
+
+def _ablation(name: str, latent: int, **changes: Any) -> Recipe:
+    return Recipe(name, "digits", latent, "mlp", {"hidden": (256,)}).replace(**changes)
+
+
+def _vae(name: str, latent: int, weight: float, **changes: Any) -> Recipe:
+    return _ablation(name, latent, objective="elbo", likelihood="gaussian", weight=weight, **changes)
+
+
+def kl_weight(weight: float, pixels: int = 784) -> float:
+    """beta for terms summed over pixels, from the weight of the KL beside a squared error averaged over them.
+
+    Book: eq-notation-weight. (1/d) ||x - x_hat||^2 + w KL has the minimizer of ||x - x_hat||^2 / 2 + (d w / 2) KL.
+    """
+    return weight * pixels / 2
+
+
+_WEIGHTS = (0.1, 0.01, 0.001, 0.0001, 0.00001)
+_LATENTS = (2, 8, 32, 128, 256, 512)
+_NOISES = (0.25, 0.5, 0.75)
+
+
+def _ablations() -> tuple[Recipe, ...]:
+    sizes = [
+        recipe
+        for m in _LATENTS
+        for recipe in (_ablation(f"ablation-ae-{m}", m), _vae(f"ablation-vae-{m}-w0.001", m, kl_weight(0.001)))
+    ]
+    weights = [_vae(f"ablation-vae-32-w{w:g}", 32, kl_weight(w)) for w in _WEIGHTS if w != 0.001]
+    denoising = [
+        recipe
+        for noise in _NOISES
+        for clip, label in ((False, f"noise{noise:g}"), (True, f"noise{noise:g}-clipped"))
+        for recipe in (
+            _ablation(f"ablation-ae-32-{label}", 32, objective="denoising", noise=noise, clip=clip),
+            *(
+                _vae(f"ablation-vae-32-w{w:g}-{label}", 32, kl_weight(w), noise=noise, clip=clip)
+                for w in (0.001, 0.0001)
+            ),
+        )
+    ]
+    long = _vae("ablation-vae-512-w0.001-long", 512, kl_weight(0.001), epochs=80)
+    return (*sizes, *weights, *denoising, long)
+
+
+@functools.cache
+@torch.enable_grad()
+def _judge() -> evaluation.DigitClassifier:
+    digits = data.load("digits")
+    return evaluation.train_classifier(digits.train.images, digits.train.labels, epochs=10)
+
+
+@torch.no_grad()
+def measure_ablation(recipe: Recipe, model: Model) -> dict[str, float]:
+    """MSE a pixel on 1,000 training and test digits, from clean or, for a denoising recipe, noisy input.
+
+    `..._mse` decodes the mean of q(z|x), `..._drawn_mse` a draw; a VAE has its rate in nats, and how many units are active.
+    `readable` is the share of 1,000 decoded draws from N(0, I) that a classifier reads with p > 0.9, `entropy` that of the
+    classes it reads, in nats: at most log 10.
+    """
+    digits = data.load("digits")
+    generator = torch.Generator().manual_seed(1_000)
+    found = {}
+    for split, images in (("train", digits.train.images[:1000]), ("test", digits.test.images)):
+        seen = objectives.corrupt(images, recipe.noise, generator, clip=recipe.clip) if recipe.noise else images
+        found[f"{split}_mse"] = (evaluation.in_batches(model, seen) - images).square().mean().item()
+        if isinstance(model, VAE):
+            q = model.encode(seen)
+            drawn = model.decode(distributions.reparameterized(q, 1, generator)[0]).mean
+            found[f"{split}_drawn_mse"] = (drawn - images).square().mean().item()
+            found[f"{split}_rate"] = torch.distributions.kl_divergence(q, model.prior).mean().item()
+    z = torch.randn(1000, recipe.latent, generator=generator)
+    samples = model.decode(z).mean if isinstance(model, VAE) else cast("Autoencoder", model).decode(z).clamp(0, 1)
+    probability, read = evaluation.readings(_judge(), samples)
+    found["readable"] = (probability > 0.9).float().mean().item()
+    found["entropy"] = evaluation.class_entropy(read, len(digits.class_names))
+    if isinstance(model, VAE):
+        found["active"] = float(evaluation.active_units(model, digits.test.images).sum())
+    return found
+
+
+_POPULATIONS = {"ablations": Population(_ablations(), measure_ablation)}
