@@ -120,6 +120,34 @@ def test_an_unchanged_page_is_not_executed_again(tmp_path, capsys):
     assert "book/start" in json.loads((root / "_build" / "chapter-times.json").read_text())
 
 
+CLAIM = """
+(ch-generation)=
+# Samples
+
+```{code-cell} ipython3
+import autoencoders as ae
+
+ae.claims.judge("ae-samples-worse", {"N(0, I)": [0.2, 0.3, 0.25], "a fitted Gaussian": [-0.1, -0.2, 0.0]})
+```
+"""
+
+
+def test_the_ledger_collects_what_pages_judge_and_refuses_a_claim_of_another_page(tmp_path):
+    root = small_book(tmp_path, PAGE[: PAGE.index("\n(")] + CLAIM)
+    (root / "book" / "claims.md").write_text("(claims)=\n# Claims\n\n```{claims}\n```\n")
+    toc_path = root / "_toc.yml"
+    pages = [{"file": f"book/{name}"} for name in ("references", "claims")]
+    toc_path.write_text(yaml.safe_dump({"format": "jb-book", "root": "book/start", "chapters": pages}))
+    assert site.build(root) == 0
+    text = (root / "_build" / "html" / "book" / "claims.html").read_text()
+    assert "depends: holds for N(0, I); does not hold for a fitted Gaussian" in text
+    assert '<a href="start.html">Samples</a>' in text
+    page = root / "book" / "start.md"
+    page.write_text(page.read_text().replace("ae-samples-worse", "vae-centered"))
+    assert site.build(root) != 0
+    assert "belongs to ch-training-vae" in (root / "_build" / "build.log").read_text()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
