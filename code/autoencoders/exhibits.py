@@ -3,7 +3,7 @@
 `widgets` offers these functions beside those that compute in the page; call them there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -204,3 +204,58 @@ def _same_shapes(originals: Any, others: Mapping[str, Any]) -> list[int]:
                 f"{name}: pictures of shape {tuple(images.shape)}, but the others have {tuple(originals.shape)}"
             )
     return shape
+
+
+def rate_distortion(
+    models: Mapping[str, tuple[float, float]],
+    originals: Any,
+    reconstructions: Mapping[str, Any],
+    samples: Mapping[str, Any],
+    *,
+    others: Sequence[tuple[float, float]] = (),
+    price: float = 1.0,
+    ink: bool = True,
+    hint: str = "Try: raise the price of a nat from its lowest to its highest. Which models are never the cheapest, and where do "
+    "the samples begin to look like digits while the reconstructions stop being yours?",
+) -> Any:
+    """Trained models in the plane of rate and distortion, and the one that is cheapest at a given price of rate.
+
+    A price beta draws the line of equal cost, distortion + beta * rate, through the chosen model.
+
+    Args:
+        models: name -> (rate, distortion), both in nats a picture.
+        originals: about eight pictures.
+        reconstructions, samples: name -> as many pictures, for the names of `models`.
+        others: further (rate, distortion) pairs, drawn small.
+        price: where the slider starts; it runs from 0.003 to 100.
+    """
+    names = list(models)
+    for label, pictures in (("reconstructions", reconstructions), ("samples", samples)):
+        if list(pictures) != names or not names:
+            raise ValueError(f"{label} must have the names of models, {names}, not {list(pictures)}")
+    shape = _same_shapes(
+        originals, {f"{n}, rebuilt": reconstructions[n] for n in names} | {f"{n}, drawn": samples[n] for n in names}
+    )
+    prices = [round(10**power, 4) for power in np.arange(-2.5, 2.01, 0.125)]
+    start = min(prices, key=lambda value: abs(np.log(value / price)))
+    state = {
+        "names": names,
+        "rates": [float(models[n][0]) for n in names],
+        "distortions": [float(models[n][1]) for n in names],
+        "others": [[float(value) for value in pair] for pair in others],
+        "prices": prices,
+        "originals": picture_bytes(originals),
+        "reconstructions": b"".join(picture_bytes(reconstructions[n]) for n in names),
+        "samples": b"".join(picture_bytes(samples[n]) for n in names),
+        "count": len(originals),
+        "shape": shape,
+        "ink": ink,
+    }
+    best = min(range(len(names)), key=lambda i: state["distortions"][i] + start * state["rates"][i])
+    return show(
+        "rate_distortion",
+        label="Models by rate and distortion, a line of equal cost, and the pictures of the chosen model.",
+        hint=hint,
+        state=state,
+        user={"price": t.Enum(prices, default_value=start), "index": t.Int(best, min=0, max=len(names) - 1)},
+    )

@@ -15,6 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from autoencoders import networks
+from autoencoders.models import BernoulliPixels
+
+_LEVELS = {"int8": 127, "int6": 31}
+"""Steps on either side of zero; int6 is stored as int8 and compresses to three quarters of it."""
 
 LARGEST = 250_000
 """Parameters a packed network may have: beyond it the page is slow to load and to answer."""
@@ -45,7 +49,7 @@ class _Blob:
         if self.dtype == "float16" or channel is None:
             return self._append(array.astype(np.float16), "float16")
         others = tuple(axis for axis in range(array.ndim) if axis != channel)
-        scale = np.abs(array).max(axis=others, keepdims=True).astype(np.float32) / 127
+        scale = np.abs(array).max(axis=others, keepdims=True).astype(np.float32) / _LEVELS[self.dtype]
         scale[scale == 0] = 1
         entry = self._append(np.rint(array / scale).astype(np.int8), "int8")
         return entry | {"scale": self._append(scale, "float32"), "last": channel == array.ndim - 1}
@@ -55,6 +59,12 @@ class _Blob:
         entry = {"dtype": dtype, "offset": len(self.data), "size": array.size}
         self.data.extend(array.astype(array.dtype.newbyteorder("<")).tobytes())
         return entry
+
+
+def painter(model: Any) -> nn.Module:
+    """From a code to the mean picture: the decoder, behind it a sigmoid where its output are logits."""
+    logits = isinstance(getattr(model, "likelihood", None), BernoulliPixels)
+    return nn.Sequential(model.decoder, nn.Sigmoid()) if logits else model.decoder
 
 
 def pack(
@@ -69,7 +79,8 @@ def pack(
 
     Args:
         module: an encoder or decoder of `networks`, or an `nn.Sequential` of the layers they are made of.
-        dtype: `"int8"` (one float scale an output channel, biases in float16), `"float16"` or `"float32"`.
+        dtype: `"int8"` (one float scale an output channel, biases in float16), the coarser `"int6"`, `"float16"` or
+            `"float32"`.
         shape: (c, h, w) of the input where the module takes images; without it the input is a vector.
         subtract, add: pictures taken from the input and put onto the output, such as an autoencoder's `mean`.
 
@@ -80,8 +91,8 @@ def pack(
         TypeError: a layer the page cannot run; the message names it and lists those it can.
         ValueError: an unknown `dtype`, more than 250,000 parameters, or layers that do not fit one another.
     """
-    if dtype not in ("int8", "float16", "float32"):
-        raise ValueError(f"dtype must be 'int8', 'float16' or 'float32', not {dtype!r}")
+    if dtype not in (*_LEVELS, "float16", "float32"):
+        raise ValueError(f"dtype must be 'int8', 'int6', 'float16' or 'float32', not {dtype!r}")
     count = sum(p.numel() for p in module.parameters())
     if count > LARGEST:
         raise ValueError(

@@ -99,7 +99,7 @@ class Panel(ipywidgets.VBox):
             self._steps = training.steps(
                 self.model,
                 self._images.train.images,
-                self.recipe.objective_function(),
+                self.recipe.objective_function(self.seed),
                 validation=self._images.validation.images,
                 **self.recipe.settings(self.seed),
             )

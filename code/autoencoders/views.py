@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import zlib
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -82,6 +83,7 @@ def show(
     state: dict[str, Any],
     user: dict[str, traitlets.TraitType],
     decoder: bool = False,
+    scripts: Sequence[str] = (),
 ) -> Any:
     """The widget of `_js/<name>.js`.
 
@@ -91,9 +93,10 @@ def show(
         state: what the module reads: bytes and JSON-able values.
         user: what the reader changes, as traits with their start values; in a live kernel Python sees the changes.
         decoder: whether the module runs a packed network.
+        scripts: other files of `_js/` that it builds on.
     """
     state = state | {"label": label, "hint": hint}
-    modules = ["common", *(["decoder"] if decoder else []), name]
+    modules = ["common", *(["decoder"] if decoder else []), *scripts, name]
     if is_static():
         return StaticView(modules, state | {key: trait.default() for key, trait in user.items()})
     traits = {key: traitlets.Any(value).tag(sync=True) for key, value in state.items()}

@@ -65,6 +65,7 @@ def test_a_probe_reads_separate_clusters_and_not_shuffled_labels():
     apart = evaluation.probe(codes[:400], labels[:400], codes[400:], labels[400:])
     assert apart.knn == apart.linear == 1.0
     mixed = labels[torch.randperm(600, generator=generator)]
+    assert -1 <= apart.silhouette <= 1
     chance = evaluation.probe(codes[:400], mixed[:400], codes[400:], mixed[400:])
     assert chance.knn < 0.5
     assert chance.linear < 0.5

@@ -1,6 +1,7 @@
 """What the page can run is packed faithfully, what it cannot is refused by name. The page's side is in tests/browser."""
 
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -54,6 +55,19 @@ def test_int8_takes_about_a_byte_a_parameter():
     size = {dtype: len(export.pack(decoder, dtype)[1]) for dtype in ("int8", "float16", "float32")}
     count = networks.parameter_count(decoder)
     assert size["int8"] < 1.1 * count < size["float16"] < 2.1 * count < size["float32"] < 4.1 * count
+
+
+def test_int6_is_int8_in_sixty_three_steps_and_compresses_better():
+    layer = nn.Linear(64, 200)
+    blobs = {dtype: export.pack(nn.Sequential(layer), dtype) for dtype in ("int8", "int6")}
+    manifest, blob = blobs["int6"]
+    packed = manifest["layers"][0]["weight"]
+    assert packed["dtype"] == "int8", "the page reads it as it reads int8"
+    values, scale = unpack(packed, blob).reshape(200, 64), unpack(packed["scale"], blob)[:, None]
+    assert np.abs(values).max() == 31
+    assert np.abs(values * scale - layer.weight.detach().numpy()).max() <= 0.51 * scale.max()
+    size = {dtype: len(zlib.compress(blob, 9)) for dtype, (_, blob) in blobs.items()}
+    assert size["int6"] < 0.85 * size["int8"]
 
 
 def test_an_all_zero_channel_packs_to_zeros():

@@ -25,7 +25,7 @@ def test_every_recipe_builds_trains_three_steps_and_decodes(name, monkeypatch):
     model, history = recipe.train(progress=False)
     x = data.load(recipe.data).test.images[:4]
     assert model(x).shape == x.shape
-    assert model.codes(x).shape == (4, recipe.latent)
+    assert model.codes(x).shape == (4, recipe.classes + recipe.latent)
     assert history.last["step"] == 3
 
 

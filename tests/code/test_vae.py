@@ -286,3 +286,15 @@ def test_mean_terms_are_the_means_of_the_terms():
             terms.append(objectives.elbo_terms(model, part, kept))
     assert math.isclose(distortion, torch.cat([t.distortion for t in terms]).mean().item(), rel_tol=1e-5)
     assert math.isclose(rate, torch.cat([t.rate for t in terms]).mean().item(), rel_tol=1e-5)
+
+
+def test_the_grid_and_the_importance_weights_agree_on_the_evidence():
+    model, x = small_vae(models.BernoulliPixels()), (torch.rand(4, *SHAPE, generator=generator()) > 0.5).float()
+    axis, evidence, density = evaluation.plane_posterior(model, x, points=201)
+    estimate = estimators.log_evidence(model, x, 20_000, chunk=5000, generator=generator())
+    torch.testing.assert_close(evidence, estimate, rtol=0, atol=0.02)
+    assert density.shape == (4, 201, 201)
+    torch.testing.assert_close(density.exp().sum((1, 2)) * (axis[1] - axis[0]) ** 2, torch.ones(4))
+    z = torch.tensor([[axis[120], axis[60]]])
+    joint = model.decode(z).log_prob(x[:1]) + model.prior.log_prob(z)
+    torch.testing.assert_close(density[0, 60, 120], (joint - evidence[:1])[0], rtol=0, atol=1e-4)

@@ -1,6 +1,7 @@
 """The Python side of the widgets: what they refuse, what they carry, and that a page holds everything once."""
 
 import asyncio
+import gzip
 import json
 import re
 from collections.abc import Callable, Coroutine
@@ -14,8 +15,8 @@ import pytest
 import torch
 import traitlets
 
-from autoencoders import networks, panel, recipes, views, widgets
-from autoencoders.models import Autoencoder
+from autoencoders import data, in_page, networks, panel, planes, recipes, stories, views, widgets
+from autoencoders.models import VAE, Autoencoder, BernoulliPixels, GaussianPixels
 
 SHAPE = (1, 8, 8)
 
@@ -64,6 +65,10 @@ def test_a_live_kernel_gets_a_widget_whose_state_python_sees(model, images, labe
     kl = widgets.gaussian_kl()
     with pytest.raises(traitlets.TraitError):
         kl.direction = "sideways"
+    clouds = widgets.estimator_variance(m=2)
+    assert (clouds.m, clouds.samples) == (2, 4)
+    with pytest.raises(traitlets.TraitError):
+        clouds.m = 3
 
 
 def test_a_page_without_a_kernel_gets_html_that_names_no_server(static, model, images, labels):
@@ -94,7 +99,7 @@ def test_nothing_in_a_text_can_break_out_of_the_page(static):
 def test_the_point_starts_in_a_hole_between_the_codes():
     ring = np.linspace(0, 2 * np.pi, 80, endpoint=False)
     codes = np.stack([np.cos(ring), np.sin(ring)], axis=1).astype(np.float32)
-    assert np.linalg.norm(widgets._emptiest(codes)) < 0.15
+    assert np.linalg.norm(planes._emptiest(codes)) < 0.15
 
 
 def test_the_latent_plane_refuses_codes_that_are_not_planar(images, labels):
@@ -128,8 +133,21 @@ def test_what_belongs_together_must_have_the_same_keys_and_shapes(images):
         widgets.sparsity({0.1: images}, {0.1: {"mse": 0.1, "active": np.ones(5), "units": 300}})
     with pytest.raises(ValueError, match="statistics must have"):
         widgets.sparsity({0.1: images[:9]}, {})
+    with pytest.raises(ValueError, match="samples must have the names"):
+        widgets.rate_distortion({"a": (1.0, 2.0)}, images[:8], {"a": images[:8]}, {"b": images[:8]})
+    with pytest.raises(ValueError, match="a, drawn: pictures of shape"):
+        widgets.rate_distortion({"a": (1.0, 2.0)}, images[:8], {"a": images[:8]}, {"a": images[:7]})
     with pytest.raises(ValueError, match="standard deviation of q"):
         widgets.gaussian_kl(q=(0.0, 0.0))
+    for wrong in ({"latents": 21}, {"draws": 7}, {"width": 1.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            widgets.prior_monte_carlo(**wrong)
+    with pytest.raises(ValueError, match=r"c must be one of 0\.01"):
+        widgets.two_pulls(c=0.2)
+    with pytest.raises(ValueError, match="between 0 and 2"):
+        widgets.two_pulls(w=-1.0)
+    with pytest.raises(ValueError, match="log-variance must lie between -6 and 2"):
+        widgets.two_pulls(q=(0.0, 3.0))
 
 
 def test_a_histogram_of_active_units_counts_every_picture(images):
@@ -139,10 +157,95 @@ def test_a_histogram_of_active_units_counts_every_picture(images):
     assert view.means == [pytest.approx(active.mean())]
 
 
+def test_the_sampled_noise_depends_on_its_seed_alone():
+    one, same, other = (widgets.reparameterized_sample(seed=seed) for seed in (0, 0, 1))
+    assert one.noise == same.noise != other.noise
+    assert len(one.noise) == 40 and all(len(draw) == 12 for draw in one.noise)
+    values = np.array(one.noise)
+    assert abs(values.mean()) < 0.15 and abs(values.std() - 1) < 0.1
+    with pytest.raises(traitlets.TraitError):
+        one.sigma = 0.0
+    with pytest.raises(traitlets.TraitError):
+        one.draw = 40
+
+
+@pytest.mark.parametrize("wrong", [dict(f="cube"), dict(mu=2.5), dict(sigma=0.0), dict(samples=1)])
+def test_the_reparameterized_sample_refuses_what_it_cannot_draw(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        widgets.reparameterized_sample(**wrong)
+
+
 def test_the_denoiser_carries_both_networks(model, images):
     view = widgets.denoiser(model, images[:4])
     assert view.encoder["input"] == 64 and view.encoder["output"] == [2]
     assert view.decoder["output"] == [8, 8, 1]
+
+
+def story(images: torch.Tensor, **changes: Any) -> Any:
+    """Three moments of a story about five pictures, two of them shown."""
+    generator = torch.Generator().manual_seed(0)
+    given = dict(
+        steps=[0, 10, 20],
+        means=torch.randn(3, 5, 2, generator=generator) * torch.tensor([0.0, 1.0, 3.0])[:, None, None],
+        deviations=torch.rand(3, 5, 2, generator=generator) + 0.1,
+        labels=torch.tensor([2, 3, 2, 3, 1]),
+        originals=images[:2],
+        drawn=images[:2].expand(3, *images[:2].shape),
+        pairs={"a 2 and a 3": (0, 1)},
+    )
+    return widgets.separability_story(**(given | changes))
+
+
+def test_the_overlap_of_two_posteriors_is_the_integral_of_the_root_of_their_product():
+    means, deviations = np.array([[[0.3, -1.0], [1.2, 0.5]]]), np.array([[[0.7, 1.4], [1.1, 0.4]]])
+    grid = np.linspace(-12, 12, 4001)
+    product = 1.0
+    for j in range(2):
+        a, b = (
+            np.exp(-0.5 * ((grid - means[0, k, j]) / deviations[0, k, j]) ** 2) / deviations[0, k, j] for k in (0, 1)
+        )
+        product *= np.sqrt(a * b).sum() * (grid[1] - grid[0]) / np.sqrt(2 * np.pi)
+    assert stories._overlaps(means, deviations, 0, 1)[0] == pytest.approx(product, rel=1e-6)
+    assert stories._overlaps(means, deviations, 1, 1)[0] == pytest.approx(1)
+
+
+def test_the_story_opens_where_the_first_pair_comes_apart(images):
+    view = story(
+        images, means=torch.tensor([0.0, 0.1, 9.0])[:, None, None] * torch.arange(5.0)[:, None].expand(3, 5, 2)
+    )
+    assert view.frame == 2 and view.pair == "a 2 and a 3"
+    with pytest.raises(traitlets.TraitError):
+        view.frame = 3
+
+
+def test_the_story_refuses_what_does_not_belong_together(images):
+    with pytest.raises(ValueError, match=r"\(2, n, 2\)"):
+        story(images, steps=[0, 10])
+    with pytest.raises(ValueError, match="drawn must hold the 2 originals"):
+        story(images, drawn=images[:2])
+    with pytest.raises(ValueError, match="below 2"):
+        story(images, pairs={"a 2 and a 1": (0, 4)})
+
+
+def test_two_planes_carry_an_autoencoder_and_the_probabilities_of_a_vae(model, images, labels):
+    vae = VAE(
+        networks.MLPEncoder(SHAPE, 4, hidden=(16,)), networks.MLPDecoder(SHAPE, 2, hidden=(16,)), BernoulliPixels(), 2
+    )
+    view = widgets.two_planes({"autoencoder": model, "VAE": vae}, images, labels)
+    assert view.names == ["autoencoder", "VAE"] and view.linked
+    assert [layer["op"] for layer in view.right_manifest["layers"]][-1] == "sigmoid"
+    assert [layer["op"] for layer in view.left_manifest["layers"]][-1] == "dense"
+    assert view.right == pytest.approx(vae.codes(images[:1])[0].tolist())
+    for side in ("left", "right"):
+        assert all(low <= -2 and high >= 2 for low, high in getattr(view, f"{side}_range")), "the prior is in sight"
+
+
+def test_two_planes_refuse_one_model_and_codes_that_are_not_planar(model, images, labels):
+    with pytest.raises(ValueError, match="two models"):
+        widgets.two_planes({"autoencoder": model}, images, labels)
+    wide = Autoencoder(networks.MLPEncoder(SHAPE, 3, hidden=()), networks.MLPDecoder(SHAPE, 3, hidden=()))
+    with pytest.raises(ValueError, match="wide: the planes need codes with two numbers"):
+        widgets.two_planes({"autoencoder": model, "wide": wide}, images, labels)
 
 
 @pytest.mark.parametrize(("count", "most"), [(5, 16), (16, 16), (60, 16), (150, 16)])
@@ -212,3 +315,134 @@ def test_the_panel_offers_the_numbers_that_the_recipe_has():
     assert panel.Panel(noisy).sliders["noise"].value == 0.3
     sparse = plain.replace(objective="sparse", weight=0.01)
     assert panel.Panel(sparse).sliders["weight"].value == pytest.approx(0.01)
+
+
+def test_tiny_digits_are_black_or_white_and_keep_the_middle_of_a_digit():
+    digits = data.load("digits").train.images[:50]
+    tiny = in_page.tiny_digits(digits)
+    assert tiny.shape == (50, 1, 8, 8) and set(tiny.unique().tolist()) == {0.0, 1.0}
+    assert ((tiny.mean((1, 2, 3)) > 0.08) & (tiny.mean((1, 2, 3)) < 0.75)).all()
+    assert torch.equal(in_page.tiny_digits(tiny), tiny), "what is tiny already stays as it is"
+    assert in_page.tiny_digits(torch.zeros(1, 1, 28, 28)).sum() == 0
+    corner = torch.zeros(1, 1, 16, 16)
+    corner[..., :2, :2] = 1
+    assert in_page.tiny_digits(corner).nonzero().tolist() == [[0, 0, 0, 0]]
+
+
+def test_the_vae_in_the_page_carries_its_pictures_a_bit_a_pixel(images, labels):
+    view = widgets.vae_in_page(images, labels, classes=(2, 0), count=120, codes=50)
+    kept = [k for k in range(300) if labels[k] in (0, 2)][:120]
+    unpacked = np.unpackbits(np.frombuffer(view.pictures, np.uint8)).reshape(120, 1, 8, 8)
+    assert np.array_equal(unpacked, in_page.tiny_digits(images[kept]).numpy())
+    assert list(view.labels) == labels[kept].tolist()
+    assert [view.labels[k] for k in view.examples] == [0] * 5 + [2] * 5
+    assert np.allclose(torch.distributions.Normal(0, 1).cdf(torch.tensor(view.quantiles)), (np.arange(6) + 0.5) / 6)
+
+
+def test_python_sees_and_sets_what_the_vae_in_the_page_does(images, labels):
+    view = widgets.vae_in_page(images, labels, beta=0.5, seed=3)
+    assert (view.beta, view.learning_rate, view.seed, view.running, view.updates) == (0.5, 0.01, 3, False, 0)
+    view.set_state({"updates": 40, "running": True})  # what the page sends
+    assert view.updates == 40 and view.running
+    view.beta = 8
+    with pytest.raises(traitlets.TraitError):
+        view.beta = 8.5
+    with pytest.raises(traitlets.TraitError):
+        view.learning_rate = 0.5
+
+
+def test_the_vae_in_the_page_weighs_under_sixty_kilobytes(static):
+    digits = data.load("digits").train
+    html = widgets.vae_in_page(digits.images, digits.labels)._repr_html_()
+    assert len(state(html)["examples"]) == 10
+    assert len(gzip.compress(html.encode())) < 60_000
+
+
+def test_the_vae_in_the_page_refuses_what_it_cannot_train_on(images, labels):
+    cases = [
+        (dict(beta=9.0), "beta must lie on its slider, from 0 to 8"),
+        (dict(learning_rate=0.1), "learning_rate must lie"),
+        (dict(learning_rate=float("nan")), "learning_rate must lie"),
+        (dict(batch_size=301), "batch_size must be from 1 to 300"),
+        (dict(codes=0), "codes"),
+        (dict(hidden=(1000,)), "at most 20,000 parameters"),
+        (dict(hidden=(0,)), "hidden layers"),
+        (dict(class_names=["a", "b"]), "labels up to 2"),
+        (dict(classes=(7,)), "no picture has a label in"),
+    ]
+    for options, message in cases:
+        with pytest.raises(ValueError, match=message):
+            widgets.vae_in_page(images, labels, **options)
+    with pytest.raises(ValueError, match="one number a picture"):
+        widgets.vae_in_page(images, labels[:-1])
+    with pytest.raises(ValueError, match="gray pictures"):
+        widgets.vae_in_page(images.expand(-1, 3, -1, -1), labels)
+    with pytest.raises(ValueError, match="gray pictures"):
+        widgets.vae_in_page(images[:, :, :5], labels)
+
+
+def test_a_square_of_pictures_refuses_what_it_cannot_show(model, images, labels):
+    three = Autoencoder(networks.MLPEncoder(SHAPE, 3, hidden=()), networks.MLPDecoder(SHAPE, 3, hidden=()))
+    vae = VAE(three.encoder, three.decoder, BernoulliPixels(), 3)
+    with pytest.raises(ValueError, match="two latents"):
+        widgets.quantile_plane(vae)
+    for wrong, message in (
+        (dict(u=(0.5, 1.5)), "unit square"),
+        (dict(spacing="odd"), "spacing"),
+        (dict(side=1), "side"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            widgets.quantile_plane(model, **wrong)
+    for wrong, message in ((dict(corners=(0, 1, 2, 9)), "four positions"), (dict(path="arc"), "'line' or 'sphere'")):
+        with pytest.raises(ValueError, match=message):
+            widgets.four_corners(three, images[:4], labels[:4], **wrong)
+    with pytest.raises(ValueError, match="needs a label"):
+        widgets.four_corners(three, images[:4], labels[:3])
+
+
+def test_the_page_paints_probabilities_where_a_decoder_gives_logits(model):
+    vae = VAE(networks.MLPEncoder(SHAPE, 4, hidden=()), model.decoder, BernoulliPixels(), 2)
+    assert widgets.quantile_plane(vae).manifest["layers"][-1]["op"] == "sigmoid"
+    assert widgets.quantile_plane(model).manifest["layers"][-1]["op"] != "sigmoid"
+
+
+def plane_vae(likelihood: torch.nn.Module | None = None, latent: int = 2) -> VAE:
+    torch.manual_seed(0)
+    encoder = networks.MLPEncoder(SHAPE, 2 * latent, hidden=(16,))
+    decoder = networks.MLPDecoder(SHAPE, latent, hidden=(16,))
+    return VAE(encoder, decoder, likelihood or BernoulliPixels(), latent)
+
+
+def test_the_posterior_plane_begins_with_the_encoder_inside_the_window(static, images):
+    model, binary = plane_vae(), (images[:3] > 0.5).float()
+    found = state(widgets.posterior_plane(model, binary, start=1, points=101)._repr_html_())
+    with torch.no_grad():
+        q = model.encode(binary)
+    np.testing.assert_allclose(found["mean"], q.mean[1], rtol=1e-6)
+    np.testing.assert_allclose(found["scale"], q.stddev[1], rtol=1e-6)
+    assert found["image"] == 1
+    assert sum(found["node_weights"]) == pytest.approx(1)
+    for (x, y), mean, lines in zip(found["ranges"], q.mean.tolist(), found["contours"], strict=True):
+        assert x[0] < mean[0] < x[1] and y[0] < mean[1] < y[1]
+        assert len(lines) == 3 and all(lines)
+        inner, outer = (np.concatenate(lines[level]) for level in (0, 2))  # half of the mass lies within 99 % of it
+        assert np.ptp(inner, axis=0).max() < np.ptp(outer, axis=0).max()
+
+
+def test_the_posterior_plane_refuses_what_it_cannot_show(images):
+    binary = (images[:3] > 0.5).float()
+    with pytest.raises(ValueError, match="two latents"):
+        widgets.posterior_plane(plane_vae(latent=3), binary)
+    with pytest.raises(ValueError, match="binarize"):
+        widgets.posterior_plane(plane_vae(), images[:3])
+    with pytest.raises(ValueError, match="start must be"):
+        widgets.posterior_plane(plane_vae(), binary, start=3)
+    with pytest.raises(TypeError, match="Bernoulli"):
+        widgets.posterior_plane(plane_vae(GaussianPixels()), binary)
+
+
+def test_the_prior_monte_carlo_widget_refuses_what_its_sliders_cannot_show():
+    view = widgets.prior_monte_carlo(latents=3, draws=100, width=0.5)
+    assert (view.latents, view.draws, view.width) == (3, 100, 0.5)
+    with pytest.raises(traitlets.TraitError):
+        view.draws = 7

@@ -54,6 +54,8 @@ button { min-height: 34px; padding: 4px 14px; font: inherit; font-size: 14px; co
   background: var(--well); border: 1px solid var(--line); border-radius: 7px; }
 button:hover:not(:disabled) { border-color: var(--muted); }
 button:disabled { color: var(--muted); cursor: default; }
+button.main { min-width: 84px; font-weight: 600; }
+button.main:not(:disabled) { color: var(--paper); background: var(--ink); border-color: var(--ink); }
 button.square { min-width: 36px; padding: 4px 0; text-align: center; }
 button.chip { display: inline-flex; gap: 5px; align-items: center; min-height: 26px; padding: 1px 8px 1px 5px;
   font-size: 13px; background: none; }
