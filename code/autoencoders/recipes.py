@@ -1,4 +1,4 @@
-"""The recipes that the chapters train, by name: `get("ae-digits-16")`, `names()`."""
+"""The recipes that the chapters train, by name: `get("ae-digits-16")`, `get("ae-digits-16", "fashion")`, `names()`."""
 
 from autoencoders.recipe import Recipe, Run
 
@@ -10,15 +10,16 @@ def names() -> list[str]:
     return list(_RECIPES)
 
 
-def get(name: str) -> Recipe:
-    """The recipe called `name`.
+def get(name: str, data: str | None = None) -> Recipe:
+    """The recipe called `name`, on the data set called `data` where one is given, else on its own.
 
     Raises:
         ValueError: there is none; the message lists those there are.
     """
     if name not in _RECIPES:
         raise ValueError(f"there is no recipe {name!r}; the recipes are {', '.join(_RECIPES)}")
-    return _RECIPES[name]
+    recipe = _RECIPES[name]
+    return recipe if data in (None, recipe.data) else recipe.replace(data=data, expected="")
 
 
 _WIDTHS = (

@@ -119,3 +119,11 @@ def test_the_terminal_lists_trains_resumes_and_reports(monkeypatch, tmp_path, ca
 def test_the_terminal_explains_a_mistake_and_fails(capsys):
     assert cli.main(["train", "nothing"]) == 2
     assert "the recipes are" in capsys.readouterr().err
+
+
+def test_a_recipe_is_had_on_another_data_set_by_one_word():
+    own = recipes.get("vae-digits-2")
+    assert recipes.get("vae-digits-2", "digits") is own
+    other = recipes.get("vae-digits-2", "fashion")
+    assert other == own.replace(data="fashion", expected="")
+    assert other._cache_path(0) != own._cache_path(0)
