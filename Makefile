@@ -2,6 +2,8 @@
 # make test    the same set-up, then all tests
 # make serve   serve the built site on this machine
 # make chapter CH=autoencoders/linear   build one page, quickly
+# make notebooks        a notebook of every chapter       -> _build/notebooks
+# make notebooks-full   the same, run from first to last cell in an environment like Colab's
 # make bench   side-by-side timings
 # make clean   remove what was built (make distclean: and .venv)
 
@@ -19,7 +21,7 @@ STAMP := $(VENV)/installed-$(shell cat requirements.txt code/pyproject.toml | ck
 # than its share. Runs over several seeds take the other cores, a process each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup book chapter serve browser check test bench clean distclean data-check
+.PHONY: setup book chapter serve browser check test notebooks notebooks-full bench clean distclean data-check
 
 setup: $(STAMP)
 
@@ -54,6 +56,12 @@ check: $(STAMP)
 
 test: $(STAMP) browser book
 	@$(PY) -m pytest tests $(ARGS)
+
+notebooks: $(STAMP)
+	@$(PY) -m teaching notebooks
+
+notebooks-full: $(STAMP)
+	@$(PY) -m teaching execute --full $(CH)
 
 bench: $(STAMP)
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done

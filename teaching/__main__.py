@@ -1,4 +1,5 @@
-"""`python -m teaching`: check the chapters, write an edition of their source, build the site or one page of it."""
+"""`python -m teaching`: check the chapters, write an edition of their source, build the site or one page of it,
+make the notebooks and run them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from teaching import editions, site
+from teaching import editions, fresh, notebooks, site
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,6 +21,16 @@ def main(arguments: list[str] | None = None) -> int:
     edition.add_argument("dest", type=Path)
     commands.add_parser("check", help="read every chapter and say what is not the book's syntax")
     commands.add_parser("build", help="build the public edition to _build/html")
+    made = commands.add_parser(
+        "notebooks", help="write a notebook of every chapter, and what the notebook branch holds"
+    )
+    made.add_argument("dest", type=Path, nargs="?", default=ROOT / "_build" / "notebooks")
+    made.add_argument(
+        "--package", default="", help="what the first cell gives to pip; by default the public repository"
+    )
+    executed = commands.add_parser("execute", help="run the notebooks in an environment like Colab's")
+    executed.add_argument("pages", nargs="*", help="for instance autoencoders/linear; all of them by default")
+    executed.add_argument("--full", action="store_true", help="with all of every recipe's steps, not with three")
     page = commands.add_parser("page", help="build one page, for instance autoencoders/linear")
     page.add_argument("page")
     given = parser.parse_args(arguments)
@@ -33,6 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
                 for name in sorted(editions.EDITIONS):
                     editions.write(name, ROOT, Path(folder) / name)
             return 0
+        if given.command == "notebooks":
+            made = notebooks.write(ROOT, given.dest, notebooks.Addresses.of(ROOT), given.package)
+            print(f"{len(made)} notebooks are in {given.dest}")
+            return 0
+        if given.command == "execute":
+            return fresh.execute(ROOT, given.pages, full=given.full)
         return site.build(ROOT) if given.command == "build" else site.build_page(ROOT, given.page)
     except ValueError as error:
         print(error, file=sys.stderr)

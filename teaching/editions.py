@@ -57,7 +57,7 @@ def write(edition: str, root: Path, dest: Path, only: Iterable[str] = ()) -> lis
     shutil.rmtree(dest, ignore_errors=True)
     dest.mkdir(parents=True)
     (dest / MARKER).write_text(edition + "\n")
-    written = []
+    written, solutions = [], written_solutions(root)
     for path in source_files(root):
         target = dest / path.relative_to(root)
         page = path.relative_to(root / "book").with_suffix("").as_posix() if path.suffix == ".md" else None
@@ -65,7 +65,7 @@ def write(edition: str, root: Path, dest: Path, only: Iterable[str] = ()) -> lis
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if page:
-            target.write_text(filter_chapter(path, root, rules), encoding="utf-8")
+            target.write_text(filter_chapter(path, root, rules, solutions), encoding="utf-8")
             written.append(target)
         else:
             shutil.copyfile(path, target)
@@ -86,11 +86,10 @@ def source_files(root: Path) -> list[Path]:
     ]
 
 
-def filter_chapter(path: Path, root: Path, rules: Rules) -> str:
-    """The text of one chapter under `rules`."""
+def filter_chapter(path: Path, root: Path, rules: Rules, solutions: Mapping[str, str]) -> str:
+    """The text of one chapter under `rules`; `solutions` are those of `written_solutions`."""
     name = path.relative_to(root).as_posix()
-    blocks = parse(path.read_text(encoding="utf-8"), name)
-    return filter_blocks(blocks, name, rules, written_solutions(root))
+    return filter_blocks(parse(path.read_text(encoding="utf-8"), name), name, rules, solutions)
 
 
 def filter_blocks(blocks: tuple[Block, ...], path: str, rules: Rules, solutions: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from teaching import budget, editions
+from teaching import budget, editions, notebooks
 
 LABEL = re.compile(r"^\(([\w-]+)\)=|^\s*:?(?:label|name): *([\w-]+)|^\$\$ *\(([\w-]+)\)", re.MULTILINE)
 UNRESOLVED = re.compile(
@@ -41,16 +41,17 @@ def cache_folder(root: Path) -> Path:
 
 
 def configure(source: Path, cache: Path, **changes: Any) -> None:
-    """Set in the edition's `_config.yml` what depends on this build: the execution cache, the repository's address."""
+    """Set in the edition's `_config.yml` what depends on this build: the execution cache, where the buttons lead."""
     path = source / "_config.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config["execute"]["cache"] = str(cache)
-    url = os.environ.get("AE_REPOSITORY_URL", config["repository"]["url"])
-    if url:
+    if url := notebooks.Addresses.of(source).repository:
         config["repository"]["url"] = url
         config["html"]["use_repository_button"] = True
+        if hub := os.environ.get("AE_JUPYTERHUB_URL"):
+            config["launch_buttons"]["jupyterhub_url"] = hub
     else:
-        del config["repository"]
+        del config["repository"], config["launch_buttons"]
     path.write_text(yaml.safe_dump({**config, **changes}, sort_keys=False), encoding="utf-8")
 
 
@@ -88,6 +89,9 @@ def build(root: Path, edition: str = "public") -> int:
     work = root / "_build"
     source, cache = work / edition, cache_folder(root)
     editions.write(edition, root, source)
+    addresses = notebooks.Addresses.of(root)
+    if addresses.repository:  # the theme links to a page's notebook where there is one beside it
+        notebooks.write(root, source, addresses, only_notebooks=True)
     configure(source, cache)
     shutil.rmtree(work / "html", ignore_errors=True)
     status, said = jupyter_book(source, root, cache, "-W", "-n", "--keep-going")

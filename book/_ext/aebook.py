@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import html
-import importlib
 import importlib.util
 import inspect
 import os
 import re
 import shutil
-import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from shown import resolve, source_of
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinxcontrib.bibtex.plugin import register_plugin
@@ -36,43 +34,6 @@ MATHJAX_FILES = (
 )
 
 
-def resolve(name: str) -> Any:
-    """The object with the dotted `name`: the longest importable module, then attributes.
-
-    Raises:
-        LookupError: if no module of that name exists or it has no such attribute.
-    """
-    parts = name.split(".")
-    for end in range(len(parts), 0, -1):
-        try:
-            found: Any = importlib.import_module(".".join(parts[:end]))
-        except ModuleNotFoundError as error:
-            if error.name is None or not ".".join(parts[:end]).startswith(error.name):
-                raise
-            continue
-        for attribute in parts[end:]:
-            try:
-                found = getattr(found, attribute)
-            except AttributeError:
-                raise LookupError(f"`{'.'.join(parts[:end])}` has no `{'.'.join(parts[end:])}`") from None
-        return found
-    raise LookupError(f"no module named `{parts[0]}`")
-
-
-def without_docstring(source: str) -> str:
-    """`source` of one function or class, less its docstrings."""
-    lines = source.splitlines()
-    doomed: set[int] = set()
-    for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, ast.FunctionDef | ast.ClassDef)
-            and ast.get_docstring(node) is not None
-            and len(node.body) > 1
-        ):
-            doomed.update(range(node.body[0].lineno - 1, node.body[1].lineno - 1))
-    return "\n".join(line for number, line in enumerate(lines) if number not in doomed)
-
-
 class Source(SphinxDirective):
     """`{source} package.module.name`: the code of a function, class or method, as it runs.
 
@@ -85,14 +46,11 @@ class Source(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         try:
-            found = inspect.unwrap(resolve(name))
-            source = textwrap.dedent(inspect.getsource(found)).rstrip()
-        except (LookupError, TypeError, OSError) as error:
+            source = source_of(name, docstring="no-docstring" not in self.options)
+        except LookupError as error:
             raise self.error(f"{{source}} cannot show `{name}`: {error}") from error
-        if file := inspect.getsourcefile(found):
+        if file := inspect.getsourcefile(inspect.unwrap(resolve(name))):
             self.env.note_dependency(file)
-        if "no-docstring" in self.options:
-            source = without_docstring(source)
         box = nodes.container(classes=["ae-source"])
         label = nodes.paragraph(classes=["ae-source-name"])
         label += nodes.literal(name, name)

@@ -1,0 +1,244 @@
+"""Chapters as notebooks that stand on their own: `.ipynb` files without a directive, a solution or an output in them.
+
+The notebook branch of the public repository holds what `write` makes, and the launch buttons of the site lead there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from teaching import editions, markdown, numbering
+from teaching.source import Block, SourceError, parse
+
+CARRIED = ("binder", "code", "LICENSE")
+LACKING = (
+    "jaxtyping wadler-lindig"  # what the package needs and Colab lacks: `tests/teaching/test_fresh.py` looks for more
+)
+INSTALL = """\
+# Installs the book's package where it is missing. On Colab that is all it lacks, and PyTorch stays as it is;
+# on a machine without PyTorch leave out --no-deps, and pip brings whatever else is needed.
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    version("autoencoders")
+except PackageNotFoundError:
+    %pip install --quiet --no-deps "autoencoders @ {package}" {lacking}"""
+UNKNOWN = """\
+# The book's package has to be there: in the folder of the book's repository, pip install ./code
+from importlib.metadata import version
+
+version("autoencoders");"""
+KEPT_TAGS = ("setup", "answer", "test")  # the others say how the site shows a cell
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+    "colab": {"provenance": []},
+}
+README = """\
+# Notebooks of All About Autoencoders
+
+A notebook for each chapter of [the book]({site}), made from its source; changes belong there. The first cell of each
+installs the package in `code/` where it is missing. In Binder this branch is an environment that has it.
+"""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the public repository and the site are; empty where the book has not been published."""
+
+    repository: str = ""  # https://github.com/OWNER/NAME
+    site: str = ""  # https://OWNER.github.io/NAME
+    branch: str = "notebooks"
+
+    @classmethod
+    def of(cls, root: Path) -> Addresses:
+        """Those in `_config.yml`, or in the environment variables AE_REPOSITORY_URL and AE_SITE_URL.
+
+        Raises:
+            ValueError: the repository is not one of GitHub's.
+        """
+        config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
+        url = os.environ.get("AE_REPOSITORY_URL", str(config["url"])).rstrip("/").removesuffix(".git")
+        if not url:
+            return cls(site=os.environ.get("AE_SITE_URL", "").rstrip("/"), branch=config["branch"])
+        github = re.fullmatch(r"https://github\.com/([\w-]+)/([\w.-]+)", url)
+        if github is None:
+            raise ValueError(
+                f"Colab and Binder are linked for repositories at https://github.com/OWNER/NAME, not {url!r}: "
+                "correct AE_REPOSITORY_URL, or repository.url in _config.yml"
+            )
+        owner, name = github.groups()
+        published = f"https://{owner.lower()}.github.io" + (f"/{name}" if name != f"{owner.lower()}.github.io" else "")
+        return cls(url, os.environ.get("AE_SITE_URL", published).rstrip("/"), config["branch"])
+
+    @property
+    def package(self) -> str:
+        """What pip installs the package from."""
+        return f"git+{self.repository}@{self.branch}#subdirectory=code" if self.repository else ""
+
+
+def chapters(book: markdown.Book) -> list[str]:
+    """The pages, without suffix, that have cells to run."""
+    return [page for page, blocks in book.numbering.blocks.items() if any(b.name == "code-cell" for b in blocks)]
+
+
+def write(
+    root: Path, dest: Path, addresses: Addresses, package: str = "", *, only_notebooks: bool = False
+) -> list[Path]:
+    """Write a notebook of every chapter below `dest`, and what they need to run beside them; return the notebooks.
+
+    `package` is what the first cell gives to pip (a wheel, an address), by default the package on the notebook branch.
+
+    Raises:
+        SourceError: a chapter has something in it that no notebook can show, with file and line.
+    """
+    book = markdown.Book(root, numbering.of_book(root), addresses.site)
+    made = {page: convert(page, book, package or addresses.package) for page in chapters(book)}
+    if not only_notebooks:
+        shutil.rmtree(dest, ignore_errors=True)
+    written = []
+    for page, notebook in made.items():
+        path = dest / f"{page}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        written.append(path)
+    if not only_notebooks:
+        for name in _tracked(root):
+            (dest / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, dest / name)
+        (dest / "README.md").write_text(README.format(site=addresses.site or addresses.repository), encoding="utf-8")
+    return written
+
+
+def _tracked(root: Path) -> list[str]:
+    command = ["git", "ls-files", "-z", "--", *CARRIED]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
+
+
+def convert(page: str, book: markdown.Book, package: str) -> Any:
+    """The notebook of one page.
+
+    Raises:
+        SourceError: as `write`.
+    """
+    path = f"{page}.md"
+    source = parse((book.root / path).read_text(encoding="utf-8"), path)
+    for block in (inner for outer in source for inner in outer.walk()):
+        markdown.check(block, path, book)
+    maker = _Maker(page, book)
+    maker.blocks(book.numbering.blocks[page])
+    maker.end()
+    first = INSTALL.format(package=package, lacking=LACKING) if package else UNKNOWN
+    cells = [new_code_cell(first), *maker.cells]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"{page.replace('/', '-').removeprefix('book-')}-{number}"
+    return new_notebook(cells=cells, metadata=METADATA)
+
+
+@dataclass
+class _Maker:
+    """Cells made so far, and the Markdown that waits for its cell."""
+
+    page: str
+    book: markdown.Book
+    cells: list[Any] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
+    cited: set[str] = field(default_factory=set)
+    boxes: int = 0
+    skipping: bool = False  # inside a gated solution
+
+    def blocks(self, blocks: tuple[Block, ...]) -> None:
+        for block in blocks:
+            number = self._count(block)
+            if block.name in editions.SOLUTIONS or self.skipping:
+                for child in (inner for inner in block.walk() if inner is not block):
+                    self._count(child)
+                self.skipping = block.name != "solution-end" and (self.skipping or block.name == "solution-start")
+            elif block.name == "code-cell":
+                self.code(block, number)
+            elif block.kind == "text":
+                self.text(block)
+            elif block.kind != "front":
+                self.directive(block, number)
+
+    def text(self, block: Block) -> None:
+        """Text, in a cell for each section."""
+        section: list[str] = []
+        for line in block.lines:
+            if numbering.HEADING.match(line):
+                self.waiting.append(self._inline("\n".join(section)))
+                self.flush()
+                section = []
+            section.append(line)
+        self.waiting.append(self._inline("\n".join(section)))
+
+    def directive(self, block: Block, number: str) -> None:
+        """The Markdown of a directive, those inside it included; an exercise begins a cell."""
+        if block.name in editions.EXERCISES:
+            self.flush()
+        inner = _Maker(self.page, self.book, boxes=self.boxes, cited=self.cited, pictures=self.pictures)
+        inner.blocks(block.children)
+        self.boxes = inner.boxes
+        body = "\n\n".join(part for part in inner.waiting if part.strip())
+        title = self._inline(block.argument)
+        shown = markdown.directive(block, title, body or self._inline("\n".join(block.body)), number, self.book)
+        self.pictures.update(shown.pictures)
+        self.waiting.append(shown.text)
+
+    def code(self, block: Block, number: str) -> None:
+        """A cell of code, and below it the caption of its figure."""
+        self.flush()
+        tags = [tag for tag in block.tags if tag in KEPT_TAGS]
+        metadata: dict[str, Any] = {"tags": tags} if tags else {}
+        source = "\n".join(block.body).strip("\n")
+        if "test" in block.tags:
+            label = block.options.get("mystnb", {}).get("code_prompt_show", "")
+            source = f"# {label}\n{source}" if label else source
+        elif "setup" not in block.tags and {"hide-input", "remove-input", "remove-cell"} & set(block.tags):
+            metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
+        self.cells.append(new_code_cell(source, metadata=metadata))
+        if number:
+            caption = " ".join(block.options["mystnb"]["figure"]["caption"].split())
+            self.waiting.append(f"**{number}.** {self._inline(caption)}")
+
+    def flush(self) -> None:
+        """Put what waits into a Markdown cell."""
+        text = re.sub(r"\n{3,}", "\n\n", "\n\n".join(self.waiting)).strip()
+        self.waiting = []
+        if text:
+            cell = new_markdown_cell(text)
+            used = {name: data for name, data in self.pictures.items() if f"(attachment:{name})" in text}
+            if used:
+                cell["attachments"] = {name: {"image/svg+xml": data} for name, data in used.items()}
+            self.cells.append(cell)
+
+    def end(self) -> None:
+        """The last cells: what waits, and the works cited."""
+        self.flush()
+        if self.cited:
+            entries = "\n".join(f"- {entry}" for entry in self.book.bibliography.entries(self.cited))
+            self.waiting.append(f"## References\n\n{entries}")
+            self.flush()
+
+    def _count(self, block: Block) -> str:
+        if numbering.kind_of(block) in ("", "equation"):
+            return ""
+        self.boxes += 1
+        return self.book.numbering.boxes[self.page, self.boxes]
+
+    def _inline(self, text: str) -> str:
+        return markdown.inline(text, self.page, self.book, self.cited)
+
+
+__all__ = ["Addresses", "SourceError", "chapters", "convert", "write"]
