@@ -43,6 +43,12 @@ def test_what_is_no_measurement_is_refused(name, effects, message):
         claims.judge(name, effects)
 
 
+def test_a_claim_is_had_by_its_name_and_another_name_is_refused_with_those_there_are():
+    assert claims.get("ae-samples-worse") is claims.judge("ae-samples-worse", [1.0] * 3).claim
+    with pytest.raises(ValueError, match="no claim 'nonsense'; the claims are ae-plane-off-center, "):
+        claims.get("nonsense")
+
+
 def test_a_finding_shows_itself_and_carries_its_record():
     found = claims.judge("ae-samples-worse", {"a & b": [0.2, 0.3, 0.1]})
     page = found._repr_html_()
