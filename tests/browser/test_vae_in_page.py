@@ -275,14 +275,27 @@ def test_it_trains_pauses_and_is_reset(opened, page):
     button(page, "Reset").first.click()
     assert updates(page) == 0
     reset = page.locator("ae-view canvas").evaluate_all("all => all.map((canvas) => canvas.toDataURL())")
-    chart = 2  # its size may have followed the page's meanwhile
-    assert [k for k, (a, b) in enumerate(zip(reset, untrained, strict=True)) if a != b] in ([], [chart]), (
-        "same seed, same weights"
-    )
+    assert [a == b for a, b in zip(reset, untrained, strict=True)] == [True] * len(untrained), "same seed, same weights"
     page.get_by_role("button", name="New seed").click()
     assert page.locator("ae-view").get_by_text("seed 1", exact=True).is_visible()
     assert page.locator("ae-view canvas").evaluate_all("all => all.map((canvas) => canvas.toDataURL())") != untrained
     assert page.errors == [] and page.foreign == []
+
+
+def test_its_canvases_keep_their_sizes_while_the_numbers_beside_them_grow(opened, page):
+    opened(page)
+
+    empty, full, absurd = page.evaluate(
+        """() => {  // at once: the next drawing writes the readings anew
+            const root = document.querySelector('ae-view').firstChild.shadowRoot;
+            const sizes = () => [...root.querySelectorAll('canvas')].map((c) => [c.clientWidth, c.clientHeight]);
+            return [null, '1234.5', '123456789.1'].map((text) => {
+                if (text) for (const cell of root.querySelectorAll('td')) cell.textContent = text;
+                return sizes();
+            });
+        }"""
+    )
+    assert empty == full != absurd, "the table and the chart share a row"
 
 
 def test_beta_moves_the_rate_and_the_learning_rate_the_pace(opened, page):

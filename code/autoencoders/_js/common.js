@@ -82,6 +82,7 @@ canvas { display: block; }
 table { border-collapse: collapse; font-size: 14px; }
 th { font-weight: 400; text-align: left; padding: 2px 16px 2px 0; }
 td { padding: 2px 0; text-align: right; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.steady td { min-width: 6ch; }
 :focus-visible, .options input:focus-visible + * { outline: 3px solid var(--latent); outline-offset: 2px; }
 `;
 

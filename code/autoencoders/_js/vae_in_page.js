@@ -236,6 +236,7 @@ export default {
     const strips = ["binary digits x of the training set", "their reconstructions: p(x|z) at the mean of q(z|x)"]
       .map((caption) => view.strip({ caption, shape, count: examples.length }));
     const readings = view.readings(["distortion D", "rate R", "negative ELBO, D + R", "minimized, D + \u03b2R"]);
+    readings.table.classList.add("steady");  // longer numbers must not make the chart beside them narrower
     const legend = h("figcaption", {}, `the means of q(z|x) of ${shown} digits `,
       legendKey("posterior", "q(z|x) of the digits below, at 1 standard deviation"), " ",
       legendKey("prior", "the prior p(z), at 1 and 2 standard deviations"));
