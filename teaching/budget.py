@@ -8,7 +8,8 @@ from pathlib import Path
 
 CELL, PAGE, BOOK = 60.0, 150.0, 1200.0  # seconds of two quiet cores
 TOLERANCE = 1.5  # machines that share their cores with others are that noisy, and more than `slowdown` shows
-MEMORY = 1600.0  # MB at a page's peak: Binder gives about 2,000, and its notebook server needs some of them
+# MB at a page's peak with one training at a time: a Binder has one core and about 2,000 MB, some of them for its server.
+MEMORY = 1600.0
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,6 @@ def jupyter_book(source: Path, output: Path, cache: Path, *flags: str) -> tuple[
         "AE_STATIC": "1",
         "AE_PROGRESS": "off",
         "AE_CACHE": os.environ.get("AE_CACHE", str(cache / "models")),
-        "AE_JOBS": os.environ.get("AE_JOBS", str(min(2, os.cpu_count() or 1))),  # the two cores of the budgets
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "PYTHONWARNINGS": "ignore::FutureWarning:torch.jit._script",  # of torch's own modules, from workers too
