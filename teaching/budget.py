@@ -8,21 +8,29 @@ from pathlib import Path
 
 CELL, PAGE, BOOK = 60.0, 150.0, 1200.0  # seconds of two quiet cores
 TOLERANCE = 1.5  # machines that share their cores with others are that noisy, and more than `slowdown` shows
+# MB at a page's peak with one training at a time: a Binder has one core and about 2,000 MB, some of them for its server.
+MEMORY = 1600.0
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that a page, and the slowest cell of it, would have taken on a quiet machine."""
+    """Seconds that a page, and the slowest cell of it, would have taken on a quiet machine, and its memory in MB."""
 
     page: str
     seconds: float
     slowest: float
     line: str
     slowdown: float
+    memory: float | None = None  # none: the page was executed when nobody measured it
 
     @property
     def is_over(self) -> bool:
-        return self.exceeds(1.0)
+        return self.exceeds(1.0) or self.is_over_memory
+
+    @property
+    def is_over_memory(self) -> bool:
+        """Whether the page held more memory than it may; other programs of the machine have no part in that."""
+        return self.memory is not None and self.memory > MEMORY
 
     def exceeds(self, tolerance: float) -> bool:
         """Whether the page or one of its cells took more than `tolerance` times what it may take."""
@@ -38,20 +46,35 @@ def costs(root: Path) -> list[Cost]:
     for page, times in json.loads(path.read_text(encoding="utf-8")).items():
         slowest = max(times["cells"], key=lambda cell: cell["seconds"], default={"seconds": 0.0, "cell": ""})
         slowdown = times["slowdown"]
-        total = sum(cell["seconds"] for cell in times["cells"])
-        found.append(Cost(page, total / slowdown, slowest["seconds"] / slowdown, slowest["cell"], slowdown))
+        total = sum(cell["seconds"] for cell in times["cells"]) / slowdown
+        memory = times.get("peak_memory_mb")
+        found.append(Cost(page, total, slowest["seconds"] / slowdown, slowest["cell"], slowdown, memory))
     return sorted(found, key=lambda cost: -cost.seconds)
+
+
+def unmeasured(found: list[Cost]) -> str:
+    """What to do about pages whose memory is not known; empty where all are."""
+    pages = [cost.page for cost in found if cost.memory is None]
+    if not pages:
+        return ""
+    return (
+        f"The memory of {', '.join(pages)} is not known: an earlier version of the build executed them. "
+        "Execute them anew: make clean, then make book."
+    )
 
 
 def table(found: list[Cost]) -> str:
     """The costs as text; what is over its budget is marked."""
-    lines = [f"{'executed, in seconds of two quiet cores':<44}{'page':>8}{'slowest cell':>14}"]
+    lines = [f"{'executed, in seconds of two quiet cores':<44}{'page':>8}{'slowest cell':>14}{'peak MB':>9}"]
     for cost in found:
-        mark = f"  over: {cost.line[:50]}" if cost.is_over else ""
-        lines.append(f"{cost.page:<44}{cost.seconds:>8.0f}{cost.slowest:>14.0f}{mark}")
+        memory = "?" if cost.memory is None else f"{cost.memory:.0f}"
+        faults = [f"over: {cost.line[:50]}"] if cost.exceeds(1.0) else []
+        faults += ["over: memory"] if cost.is_over_memory else []
+        lines.append("  ".join([f"{cost.page:<44}{cost.seconds:>8.0f}{cost.slowest:>14.0f}{memory:>9}", *faults]))
     total = sum(cost.seconds for cost in found)
     slowdown = max((cost.slowdown for cost in found), default=1.0)
-    lines.append(f"{f'all (a page may take {PAGE:.0f}, a cell {CELL:.0f}, the book {BOOK:.0f})':<44}{total:>8.0f}")
+    lines.append(f"{'all':<44}{total:>8.0f}")
+    lines.append(f"A page may take {PAGE:.0f} s and {MEMORY:.0f} MB, a cell {CELL:.0f} s, the book {BOOK:.0f} s.")
     if slowdown > 1.2:
         lines.append(f"This machine was busy: up to {slowdown:.1f} times slower while it was measured.")
-    return "\n".join(lines)
+    return "\n".join(filter(None, [*lines, unmeasured(found)]))
