@@ -66,6 +66,8 @@ def jupyter_book(source: Path, output: Path, cache: Path, *flags: str) -> tuple[
         "AE_CACHE": os.environ.get("AE_CACHE", str(cache / "models")),
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "MALLOC_MMAP_THRESHOLD_": "4194304",  # as `binder/start`, so that a page's memory is what it is there
+        "MALLOC_TRIM_THRESHOLD_": "134217728",
         "PYTHONUNBUFFERED": "1",
     }
     said = []
