@@ -85,15 +85,20 @@ def jupyter_book(source: Path, output: Path, cache: Path, *flags: str) -> tuple[
     return process.returncode, "".join(said)
 
 
-def build(root: Path, edition: str = "public") -> int:
-    """Build `edition` of the book to `_build/html`; every warning is an error. Return the exit status."""
-    work = root / "_build"
-    source, cache = work / edition, cache_folder(root)
+def prepare(root: Path, source: Path, cache: Path, edition: str = "public", **changes: Any) -> None:
+    """Write to `source` what `jupyter_book` builds `edition` from; `changes` replace settings of `_config.yml`."""
     editions.write(edition, root, source)
     addresses = notebooks.Addresses.of(root)
     if addresses.repository:  # the theme links to a page's notebook where there is one beside it
         notebooks.write(root, source, addresses, only_notebooks=True)
-    configure(source, cache)
+    configure(source, cache, **changes)
+
+
+def build(root: Path, edition: str = "public") -> int:
+    """Build `edition` of the book to `_build/html`; every warning is an error. Return the exit status."""
+    work = root / "_build"
+    source, cache = work / edition, cache_folder(root)
+    prepare(root, source, cache, edition)
     shutil.rmtree(work / "html", ignore_errors=True)
     status, said = jupyter_book(source, root, cache, "-W", "-n", "--keep-going")
     (work / "build.log").write_text(said, encoding="utf-8")

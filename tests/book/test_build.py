@@ -205,8 +205,8 @@ def test_the_cache_key_follows_code_and_requirements(tmp_path):
 
 def test_repository_address_comes_from_the_environment(tmp_path, monkeypatch):
     shutil.copyfile(toc.ROOT / "_config.yml", tmp_path / "_config.yml")
-    monkeypatch.setenv("AE_REPOSITORY_URL", "https://example.org/someone/book")
+    monkeypatch.setenv("AE_REPOSITORY_URL", "https://github.com/someone/book")
     site.configure(tmp_path, tmp_path / "cache")
     config = yaml.safe_load((tmp_path / "_config.yml").read_text())
-    assert config["repository"]["url"] == "https://example.org/someone/book"
+    assert config["repository"]["url"] == "https://github.com/someone/book"
     assert config["html"]["use_repository_button"] is True
