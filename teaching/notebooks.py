@@ -33,6 +33,7 @@ try:
     version("autoencoders")
 except PackageNotFoundError:
     %pip install --quiet --no-deps "autoencoders @ {package}" {lacking}"""
+ABOUT = "*This notebook is {page}. Run it from the top; then change something and run it again.*"
 UNKNOWN = """\
 # The book's package has to be there: in the folder of the book's repository, pip install ./code
 from importlib.metadata import version
@@ -142,6 +143,10 @@ def convert(page: str, book: markdown.Book, package: str) -> Any:
     maker = _Maker(page, book)
     maker.blocks(book.numbering.blocks[page])
     maker.end()
+    title, _, text = maker.cells[0].source.partition("\n")
+    maker.cells[0]["source"] = (
+        f"{title}\n\n{ABOUT.format(page=book.link('a page of All About Autoencoders', page))}\n{text}"
+    )
     first = INSTALL.format(package=package, lacking=LACKING) if package else UNKNOWN
     cells = [new_code_cell(first), *maker.cells]
     for number, cell in enumerate(cells):

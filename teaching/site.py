@@ -66,7 +66,6 @@ def jupyter_book(source: Path, output: Path, cache: Path, *flags: str) -> tuple[
         "AE_CACHE": os.environ.get("AE_CACHE", str(cache / "models")),
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "PYTHONWARNINGS": "ignore::FutureWarning:torch.jit._script",  # of torch's own modules, from workers too
         "PYTHONUNBUFFERED": "1",
     }
     said = []

@@ -100,8 +100,7 @@ def judge(name: str, effects: Sequence[float] | Mapping[str, Sequence[float]]) -
     Raises:
         ValueError: the claim is not known, there are fewer than three seeds, or an effect is not a finite number.
     """
-    if name not in _CLAIMS:
-        raise ValueError(f"there is no claim {name!r}; the claims are {', '.join(_CLAIMS)}")
+    claim = get(name)
     groups = effects if isinstance(effects, Mapping) else {"": effects}
     numbers = {str(condition): [float(value) for value in values] for condition, values in groups.items()}
     for condition, values in numbers.items():
@@ -112,7 +111,7 @@ def judge(name: str, effects: Sequence[float] | Mapping[str, Sequence[float]]) -
             raise ValueError(f"the effects{where} are {values}: not all are numbers; look for a run that failed")
     if not numbers:
         raise ValueError("there are no effects; give one number a seed")
-    return Finding(_CLAIMS[name], numbers)
+    return Finding(claim, numbers)
 
 
 def get(name: str) -> Claim:
@@ -121,7 +120,9 @@ def get(name: str) -> Claim:
     Raises:
         ValueError: there is none.
     """
-    return judge(name, [0.0] * 3).claim
+    if name not in _CLAIMS:
+        raise ValueError(f"there is no claim {name!r}; the claims are {', '.join(_CLAIMS)}")
+    return _CLAIMS[name]
 
 
 def names(chapter: str | None = None) -> list[str]:

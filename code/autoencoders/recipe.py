@@ -5,6 +5,7 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Callable
@@ -91,6 +92,12 @@ class Recipe:
         for label, value, known in chosen:
             if value not in known:
                 raise ValueError(f"{label} must be one of {', '.join(known)}, not {value!r}")
+        noisy = [name for name, terms in OBJECTIVES.items() if "noise" in inspect.signature(terms).parameters]
+        if self.noise and self.objective not in noisy:
+            raise ValueError(
+                f"the objective of a recipe with noise must be one of {', '.join(noisy)}, not {self.objective!r}, which "
+                f"sees clean pictures; change it, or set noise to 0, not {self.noise}"
+            )
 
     @property
     def is_variational(self) -> bool:

@@ -32,5 +32,6 @@ def test_a_dear_page_and_a_dear_cell_are_marked_and_a_busy_machine_is_not_their_
         ("book/empty", False),
     ]
     assert [cost.page for cost in found if cost.exceeds(1.04)] == ["book/long"]
+    assert [cost.page for cost in found if cost.exceeds(1.1)] == []
     assert "over: slow()" in budget.table(found) and "2.0 times slower" in budget.table(found)
     assert budget.costs(tmp_path / "nowhere") == []

@@ -1,13 +1,18 @@
 """The build itself, on a book of two pages: it publishes no solution, and a fault in a page makes it fail."""
 
+import importlib
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import toc
 import yaml
+from docutils import nodes
+from docutils.utils import new_document
 
+from autoencoders import claims
 from teaching import site
 
 PAGE = """---
@@ -146,6 +151,25 @@ def test_the_ledger_collects_what_pages_judge_and_refuses_a_claim_of_another_pag
     page.write_text(page.read_text().replace("ae-samples-worse", "vae-centered"))
     assert site.build(root) != 0
     assert "belongs to ch-training-vae" in (root / "_build" / "build.log").read_text()
+
+
+def test_of_two_findings_on_one_claim_a_page_s_last_counts_and_a_page_read_anew_starts_anew(monkeypatch):
+    monkeypatch.syspath_prepend(toc.ROOT / "book" / "_ext")
+    ledger = importlib.import_module("ledger")
+
+    def page(*effects):
+        document = new_document("page")
+        for found in effects:
+            document += nodes.raw("", claims.judge("vae-centered", found)._repr_html_(), format="html")
+        return document
+
+    app = SimpleNamespace(env=SimpleNamespace(docname="book/page"))
+    ledger.collect(app, page([1, 1, 1], [2, 2, 2]))
+    assert app.env.ae_findings == {"book/page": [{"claim": "vae-centered", "effects": {"": [2.0, 2.0, 2.0]}}]}
+    ledger.collect(app, page([3, 3, 3]))
+    assert [record["effects"] for record in app.env.ae_findings["book/page"]] == [{"": [3.0, 3.0, 3.0]}]
+    ledger.forget(app, app.env, "book/page")
+    assert app.env.ae_findings == {}
 
 
 @pytest.mark.parametrize(

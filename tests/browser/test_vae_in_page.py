@@ -37,7 +37,7 @@ def batch(seed: int) -> tuple[Tensor, Tensor]:
 
 
 def in_javascript(page: Page, model: models.VAE, body: str, mutation: tuple[str, str] = ("", ""), **values: Any) -> Any:
-    """What `body` returns after tiny_vae.js, with `vae` (the same weights), and `values` as names."""
+    """What `body` returns after common.js and tiny_vae.js, with `vae` (the same weights), and `values` as names."""
     source = views.source("tiny_vae")
     assert mutation[0] in source
     hidden = [layer.out_features for layer in model.encoder.net if isinstance(layer, torch.nn.Linear)][:-1]
@@ -45,10 +45,11 @@ def in_javascript(page: Page, model: models.VAE, body: str, mutation: tuple[str,
     values = {key: value.flatten().tolist() if isinstance(value, Tensor) else value for key, value in values.items()}
     return page.evaluate(
         f"""({{ {", ".join(values)} }}) => {{
+            {views.source("common")}
             {source.replace(*mutation) if mutation[0] else source}
             const vae = makeVAE({{ pixels: 64, hidden, latent: 2, rows }});
             vae.theta.set(weights);
-            {body}
+            {{ {body} }}
         }}""",
         values,
     )
@@ -194,19 +195,21 @@ def test_a_seed_decides_the_run_and_an_epoch_shows_every_picture_once(page):
         const training = makeTraining(numbered, { pixels: 1, hidden: [], latent: 1, batch: 8, rows: 1, seed: 5 });
         const seen = [];
         for (let k = 0; k < 10; k++) { training.update(0, 0); seen.push(...training.vae.encoder[0].input); }
-        const { normal, uniform } = randomNumbers(3);
+        const { pair, uniform } = randomNumbers(3);
         const draw = (f) => Array.from({ length: 100000 }, f);
-        return { same: [run(1), run(1), run(2)], seen, normals: draw(normal), uniforms: draw(uniform) };
+        return { same: [run(1), run(1), run(2)], seen, normals: draw(pair), uniforms: draw(uniform) };
     """
     found = in_javascript(page, fresh(), body)
     first, again, other = found["same"]
     assert first == again != other
     epochs = [found["seen"][:40], found["seen"][40:]]
     assert all(sorted(epoch) == list(range(40)) for epoch in epochs) and epochs[0] != epochs[1]
-    for values, mean, variance in ((found["normals"], 0, 1), (found["uniforms"], 0.5, 1 / 12)):
+    first, second = np.array(found["normals"]).T
+    assert np.corrcoef(first, second)[0, 1] == pytest.approx(0, abs=0.015)
+    for values, mean, variance in ((first, 0, 1), (second, 0, 1), (found["uniforms"], 0.5, 1 / 12)):
         assert np.mean(values) == pytest.approx(mean, abs=0.015)
         assert np.var(values) == pytest.approx(variance, rel=0.02)
-    assert np.mean(np.array(found["normals"]) ** 4) == pytest.approx(3, rel=0.05)
+    assert np.mean(first**4) == pytest.approx(3, rel=0.05) == np.mean(second**4)
 
 
 # The view.
@@ -272,14 +275,27 @@ def test_it_trains_pauses_and_is_reset(opened, page):
     button(page, "Reset").first.click()
     assert updates(page) == 0
     reset = page.locator("ae-view canvas").evaluate_all("all => all.map((canvas) => canvas.toDataURL())")
-    chart = 2  # its size may have followed the page's meanwhile
-    assert [k for k, (a, b) in enumerate(zip(reset, untrained, strict=True)) if a != b] in ([], [chart]), (
-        "same seed, same weights"
-    )
+    assert [a == b for a, b in zip(reset, untrained, strict=True)] == [True] * len(untrained), "same seed, same weights"
     page.get_by_role("button", name="New seed").click()
     assert page.locator("ae-view").get_by_text("seed 1", exact=True).is_visible()
     assert page.locator("ae-view canvas").evaluate_all("all => all.map((canvas) => canvas.toDataURL())") != untrained
     assert page.errors == [] and page.foreign == []
+
+
+def test_its_canvases_keep_their_sizes_while_the_numbers_beside_them_grow(opened, page):
+    opened(page)
+
+    empty, full, absurd = page.evaluate(
+        """() => {  // at once: the next drawing writes the readings anew
+            const root = document.querySelector('ae-view').firstChild.shadowRoot;
+            const sizes = () => [...root.querySelectorAll('canvas')].map((c) => [c.clientWidth, c.clientHeight]);
+            return [null, '1234.5', '123456789.1'].map((text) => {
+                if (text) for (const cell of root.querySelectorAll('td')) cell.textContent = text;
+                return sizes();
+            });
+        }"""
+    )
+    assert empty == full != absurd, "the table and the chart share a row"
 
 
 def test_beta_moves_the_rate_and_the_learning_rate_the_pace(opened, page):

@@ -250,6 +250,22 @@ def test_it_answers_to_the_keyboard_and_speaks(name, make, page, tmp_path):
     assert page.evaluate("took.length") >= 1
 
 
+@pytest.mark.parametrize("name", ["latent_plane", "vae_in_page"])
+def test_a_class_is_singled_out_and_put_back(name, make, page, tmp_path):
+    load(page, write(tmp_path / "page.html", make(name)))
+    chips, before = page.get_by_role("button", name="single out"), pixels(page)[0]
+    third, fifth = chips.nth(2), chips.nth(4)
+    third.click()
+    only_third = pixels(page)[0]
+    fifth.click()
+    pressed = chips.evaluate_all("all => all.map((chip) => chip.getAttribute('aria-pressed'))")
+    assert pressed == ["true" if k == 4 else "false" for k in range(10)]
+    assert len({before, only_third, pixels(page)[0]}) == 3
+    fifth.click()
+    assert fifth.get_attribute("aria-pressed") == "false" and pixels(page)[0] == before
+    assert page.errors == []
+
+
 def test_a_finger_drags_the_point_over_the_plane(make, open_page, tmp_path):
     page = load(
         open_page(width=375, has_touch=True, is_mobile=True), write(tmp_path / "page.html", make("latent_plane"))

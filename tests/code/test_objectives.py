@@ -191,6 +191,69 @@ def test_corrupt_adds_gaussian_noise_of_the_given_standard_deviation_and_clips_n
     assert torch.equal(x, pictures(400))
 
 
+def test_clipped_noise_is_the_same_noise_cut_off_at_black_and_white():
+    x = pictures(50)
+    free, cut = (objectives.corrupt(x, 0.5, torch.Generator().manual_seed(2), clip=clip) for clip in (False, True))
+    assert torch.equal(cut, free.clamp(0, 1))
+    assert cut.min() == 0 and cut.max() == 1
+    inside = (free > 0) & (free < 1)
+    assert 0.2 < inside.float().mean() < 0.9 and torch.equal(cut[inside], free[inside])
+    assert objectives.denoising_terms(autoencoder(), x, noise=0.5, clip=True).rate.sum() == 0
+
+
+class _Seen(torch.nn.Module):
+    """Keeps what an encoder is given and gives it on."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder, self.inputs = encoder, []
+
+    def forward(self, x):
+        self.inputs.append(x)
+        return self.encoder(x)
+
+
+def vae(likelihood=None) -> models.VAE:
+    torch.manual_seed(0)
+    pair = networks.MLPEncoder(SHAPE, 6, (16,)), networks.MLPDecoder(SHAPE, 3, (16,))
+    return models.VAE(_Seen(pair[0]), pair[1], likelihood or models.GaussianPixels(), 3)
+
+
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("binary", [False, True])
+def test_noise_changes_what_the_encoder_sees_and_not_what_is_to_be_reconstructed(binary, clip):
+    model, x = vae(models.BernoulliPixels() if binary else None), pictures(20)
+    options = dict(noise=0.5, clip=clip, binary=binary, samples=3)
+    terms = objectives.elbo_terms(model, x, torch.Generator().manual_seed(4), **options)
+    generator = torch.Generator().manual_seed(4)  # draws in the same order: the binary picture, the noise, z
+    target = objectives.binarize(x, generator) if binary else x
+    noisy = objectives.corrupt(target, 0.5, generator, clip=clip)
+    assert torch.equal(model.encoder.inputs[0], noisy) and not torch.equal(noisy, target)
+    assert ((noisy - 0.5).abs() <= 0.5).all() == clip
+    q = model.encode(noisy)
+    z = distributions.reparameterized(q, 3, generator)
+    expected = -torch.stack([model.decode(one).log_prob(target) for one in z]).mean(0)
+    torch.testing.assert_close(terms.distortion, expected)
+    torch.testing.assert_close(terms.rate, torch.distributions.kl_divergence(q, model.prior))
+    assert torch.equal(x, pictures(20))
+
+
+def test_the_seed_decides_the_noise_of_the_bound_and_without_noise_there_is_none():
+    model, x = vae(), pictures(5)
+
+    def terms(seed, **options):
+        return objectives.elbo_terms(model, x, torch.Generator().manual_seed(seed), **options)
+
+    first, again, other = (terms(seed, noise=0.5, clip=True) for seed in (3, 3, 4))
+    assert torch.equal(first.rate, again.rate) and torch.equal(first.distortion, again.distortion)
+    assert not torch.equal(first.rate, other.rate)
+    clean = terms(3), terms(4, noise=0.0, clip=True)
+    assert torch.equal(clean[0].rate, clean[1].rate), "the rate is exact: only noise would make it depend on the seed"
+    assert torch.equal(clean[0].distortion, terms(3, noise=0.0).distortion), "noise 0 draws nothing"
+    with pytest.raises(ValueError, match="cannot be negative"):
+        terms(3, noise=-0.5)
+
+
 def test_no_noise_changes_nothing():
     x = pictures(3)
     assert torch.equal(objectives.corrupt(x, 0.0), x)

@@ -95,6 +95,41 @@ def test_unknown_names_and_fields_are_refused_with_the_known_ones(quick):
         quick.replace(network="cnn")
 
 
+@pytest.mark.parametrize("changes", [{"objective": "denoising"}, {"objective": "elbo", "likelihood": "gaussian"}])
+def test_a_recipe_s_noise_and_clip_reach_its_objective(quick, changes):
+    x = data.load("digits").test.images[:50]
+
+    def terms(seed=0, **options):
+        recipe = quick.replace(**changes, **options)
+        return recipe.objective_function()(recipe.model().eval(), x, torch.Generator().manual_seed(seed))
+
+    clean, noisy, clipped = terms(noise=0.0), terms(noise=0.5), terms(noise=0.5, clip=True)
+    found = [one.distortion for one in (clean, noisy, clipped)]
+    assert not any(torch.equal(a, b) for a, b in zip(found, found[1:] + found[:1], strict=True))
+    function = quick.replace(**changes, noise=0.5, clip=True).objective_function()
+    assert function.keywords.items() >= {"noise": 0.5, "clip": True}.items()
+    assert torch.equal(found[2], terms(noise=0.5, clip=True).distortion)
+    assert not torch.equal(found[2], terms(1, noise=0.5, clip=True).distortion)
+
+
+def test_noise_and_clip_are_part_of_the_cache_key(quick):
+    noisy = quick.replace(objective="denoising", noise=0.5)
+    others = [noisy.replace(noise=0.25), noisy.replace(clip=True)]
+    assert len({recipe.key(0) for recipe in (noisy, *others)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("objective", "likelihood"),
+    [("reconstruction", ""), ("sparse", ""), *((name, "bernoulli") for name in ("iwae", "mixed", "labeled"))],
+)
+def test_noise_that_the_objective_cannot_take_is_refused(quick, objective, likelihood):
+    clean = quick.replace(objective=objective, likelihood=likelihood, classes=3 * (objective in ("mixed", "labeled")))
+    with pytest.raises(ValueError, match=rf"one of denoising, elbo, not '{objective}'.*set noise to 0, not 0.5"):
+        clean.replace(noise=0.5)
+    with pytest.raises(ValueError, match="the objective of a recipe with noise"):
+        quick.replace(objective="denoising", noise=0.5).replace(objective="reconstruction")
+
+
 def test_an_unknown_budget_is_refused(quick, monkeypatch):
     monkeypatch.setenv("AE_BUDGET", "smok")
     with pytest.raises(ValueError, match="'full' or 'smoke', not 'smok'"):

@@ -82,6 +82,7 @@ canvas { display: block; }
 table { border-collapse: collapse; font-size: 14px; }
 th { font-weight: 400; text-align: left; padding: 2px 16px 2px 0; }
 td { padding: 2px 0; text-align: right; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.steady td { min-width: 6ch; }
 :focus-visible, .options input:focus-visible + * { outline: 3px solid var(--latent); outline-offset: 2px; }
 `;
 
@@ -100,6 +101,23 @@ const fixed = (value, digits = 2) => value.toFixed(digits).replace(/^-(0(?:\.0*)
 const significant = (value, digits = 2) => (value === 0 ? "0" : Math.abs(value) >= 1e-4
   ? fixed(value, clamp(digits - 1 - Math.floor(Math.log10(Math.abs(value))), 0, 6))
   : value.toExponential(1).replace("-", "\u2212"));
+
+// Random numbers from a seed, of which `stream` makes another sequence (mulberry32): uniform ones, never 0 and never 1,
+// pairs of independent standard normal ones (Box and Muller), and `normals(count)`, the first of each of so many pairs.
+function randomNumbers(seed, stream = 0) {
+  let state = (Math.imul(seed, 2654435761) + 40503 * stream + 12345) >>> 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 4294967296;
+  };
+  const pair = () => {
+    const radius = Math.sqrt(-2 * Math.log(uniform())), angle = 2 * Math.PI * uniform();
+    return [radius * Math.cos(angle), radius * Math.sin(angle)];
+  };
+  return { uniform, pair, normals: (count) => Float64Array.from({ length: count }, () => pair()[0]) };
+}
 
 function isDark() {
   const html = document.documentElement, body = document.body;
@@ -239,6 +257,24 @@ class View {
     this.controls.push(() => options.forEach(([value], i) => { inputs[i].checked = value === this.get(key); }));
     const legend = hideLabel ? [] : [h("legend", {}, label)];
     return h("fieldset", hideLabel ? { "aria-label": label } : {}, ...legend, h("div", { class: "options" }, labels));
+  }
+
+  // A button for each class among `labels`, to single that class out; `chosen()` is the one in that state, or null.
+  classChips(labels) {
+    const names = this.get("classes"), glyphs = this.get("glyphs");
+    let chosen = null;
+    const chips = names.map((_, k) => k).filter((k) => labels.includes(k)).map((k) => {
+      const mark = h("span", { class: "dot", "aria-hidden": "true" });
+      const chip = h("button", { type: "button", class: "chip", "aria-label": `single out ${names[k]}` }, mark,
+        glyphs[k] === names[k] ? glyphs[k] : `${glyphs[k]} ${names[k]}`);
+      this.listen(chip, "click", () => { chosen = chosen === k ? null : k; this.drawAll(); });
+      this.controls.push(() => {
+        mark.style.background = this.color.classes[k % 10];
+        chip.setAttribute("aria-pressed", chosen === k);
+      });
+      return chip;
+    });
+    return { group: h("div", { class: "options", role: "group", "aria-label": "classes" }, chips), chosen: () => chosen };
   }
 
   // A table of named readings; `write` fills in their values.

@@ -7,19 +7,6 @@ export default {
     const images = view.bytes("images"), count = images.length / pixels;
     const image = (i) => images.subarray(i * pixels, (i + 1) * pixels);
 
-    // Standard normal numbers from a seed (mulberry32, then Box and Muller), so that a seed is a noise pattern.
-    function normals(seed) {
-      let state = (seed * 2654435761 + 12345) >>> 0;
-      const uniform = () => {
-        state = (state + 0x6d2b79f5) >>> 0;
-        let t = Math.imul(state ^ (state >>> 15), state | 1);
-        t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-        return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 4294967296;
-      };
-      const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-      return Float32Array.from({ length: pixels }, normal);
-    }
-
     const pictures = ["clean", "noisy", "denoised"].map((name) => view.picture({ label: name, shape, size: 230 }));
     const readings = view.readings(["MSE, noisy against clean", "MSE, denoised against clean"]);
     const slider = view.slider({
@@ -32,12 +19,12 @@ export default {
       h("div", { class: "pictures" }, pictures.map((picture) => picture.figure)),
       h("div", { class: "row" }, readings.table, h("div", { class: "grow" }, view.status)));
 
-    let pattern = null, seeded = null;
+    let pattern = null, seeded = null;  // a seed is a noise pattern
     const clean = new Float32Array(pixels), noisy = new Float32Array(pixels);
     const mse = (values) => values.reduce((sum, value, i) => sum + (value - clean[i]) ** 2, 0) / pixels;
     return view.start(["noise", "image", "seed"], () => {
       const noise = view.get("noise"), chosen = view.get("image"), seed = view.get("seed"), x = image(chosen);
-      if (seeded !== seed) { pattern = normals(seed); seeded = seed; }
+      if (seeded !== seed) { pattern = randomNumbers(seed).normals(pixels); seeded = seed; }
       for (let i = 0; i < pixels; i++) {
         clean[i] = x[i] / 255;
         noisy[i] = clean[i] + noise * pattern[i];

@@ -9,25 +9,12 @@ function variances(m, samples) {
   return [(m ** 3 + 3.5 * m * m + 3 * m) / samples, samples > 1 ? leave : NaN, m / samples];
 }
 
-// Standard normal numbers, the same on every visit.
-function normals(count) {
-  let seed = 12345;
-  const uniform = () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  return Float32Array.from({ length: count }, () =>
-    Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
-}
-
 export default {
   render({ model, el }) {
     const view = new View(el, model), estimates = 150;
     const dimensions = view.get("dimensions"), counts = view.get("counts");
     const deepest = dimensions.at(-1), most = counts.at(-1), draws = estimates * most;
-    const epsilon = normals(draws * deepest);
+    const epsilon = randomNumbers(0).normals(draws * deepest);  // the same on every visit
     // loss[m][draw] = |1 + epsilon|^2 / 2 over the first m coordinates.
     const loss = Object.fromEntries(dimensions.map((m) => [m, new Float32Array(draws)]));
     for (let i = 0; i < draws; i++) {

@@ -8,7 +8,7 @@ export default {
     const shape = view.get("shape"), reach = view.get("reach"), range = view.get("range");
     const stored = view.bytes("thumbnails"), levels = view.get("levels"), pixels = shape[0] * shape[1] * shape[2];
     const present = names.map((_, k) => k).filter((k) => labels.includes(k));
-    let chosen = null;  // the class the reader singled out
+    const chips = view.classChips(labels);
 
     function nearest([x, y]) {
       let best = 0, least = Infinity;
@@ -35,7 +35,7 @@ export default {
     const still = document.createElement("canvas");
     let painted = "";
     function paintStill() {
-      const stamp = [plane.width, plane.scale, view.dark, chosen].join();
+      const chosen = chips.chosen(), stamp = [plane.width, plane.scale, view.dark, chosen].join();
       if (stamp === painted) return;
       painted = stamp;
       still.width = plane.canvas.width;
@@ -78,17 +78,6 @@ export default {
     const decoded = view.picture({ label: "decoded", caption: "decoded g(z)", shape, size: 150 });
     const closest = view.picture({ label: "nearest", caption: "nearest training picture", shape, size: 150 });
     const pictures = [decoded.figure, ...(stored.length ? [closest.figure] : [])];
-    const chips = present.map((k) => {
-      const mark = h("span", { class: "dot", "aria-hidden": "true" });
-      const chip = h("button", { type: "button", class: "chip", "aria-label": `single out ${names[k]}` }, mark,
-        glyphs[k] === names[k] ? glyphs[k] : `${glyphs[k]} ${names[k]}`);
-      view.listen(chip, "click", () => { chosen = chosen === k ? null : k; view.drawAll(); });
-      view.controls.push(() => {
-        mark.style.background = view.color.classes[k % 10];
-        chip.setAttribute("aria-pressed", chosen === k);
-      });
-      return chip;
-    });
     const readings = view.readings(["z", "distance to the nearest code"]);
     const shaded = h("span", { class: "dot", "aria-hidden": "true" });
     Object.assign(shaded.style, { background: "var(--hollow)", borderRadius: "3px", border: "1px solid var(--muted)" });
@@ -96,7 +85,7 @@ export default {
       h("span", { class: "key" }, shaded, `empty: no training code within ${significant(reach)}`));
     wide.style.flex = "1 1 300px";
     const side = h("div", { class: "stack" }, h("div", { class: "pictures" }, pictures), readings.table,
-      h("div", { class: "options", role: "group", "aria-label": "classes" }, chips), view.status);
+      chips.group, view.status);
     side.style.flex = "1 1 250px";
     view.body.append(h("div", { class: "row" }, wide, side));
 

@@ -3,24 +3,12 @@ export default {
   render({ model, el }) {
     const view = new View(el, model), most = 10000, others = 4;
 
-    // Standard normal numbers from a seed (mulberry32, then Box and Muller); a latent's draws do not depend on the others'.
-    function normals(seed, latent) {
-      let state = (seed * 2654435761 + latent * 40503 + 12345) >>> 0;
-      const uniform = () => {
-        state = (state + 0x6d2b79f5) >>> 0;
-        let t = Math.imul(state ^ (state >>> 15), state | 1);
-        t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-        return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 4294967296;
-      };
-      const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-      return Float64Array.from({ length: most }, normal);
-    }
-    const cache = new Map();
+    const cache = new Map();  // a latent's draws do not depend on the others'
     const draws = (seed, latent) => {
       const key = `${seed}/${latent}`;
       if (!cache.has(key)) {
         if (cache.size > 400) cache.clear();
-        cache.set(key, normals(seed, latent));
+        cache.set(key, randomNumbers(seed, latent).normals(most));
       }
       return cache.get(key);
     };

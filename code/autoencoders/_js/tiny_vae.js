@@ -5,25 +5,8 @@
 //   distortion = -log p(x|z)        rate = KL(q(z|x) || N(0, I))        minimized: distortion + beta * rate
 //
 // It is models.VAE with an MLPEncoder, an MLPDecoder and BernoulliPixels, number for number; the tests compare both.
-// Terms are nats a picture, averaged over a batch. Nothing here knows of the page. Batches are rows, one after another.
-
-// Uniform and standard normal numbers from a seed (mulberry32; Box and Muller). The digits are this generator's own.
-function randomNumbers(seed) {
-  let state = (Math.imul(seed, 0x9e3779b1) + 12345) >>> 0, spare = null;
-  const uniform = () => {  // never 0, never 1
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 4294967296;
-  };
-  const normal = () => {
-    if (spare !== null) { const value = spare; spare = null; return value; }
-    const radius = Math.sqrt(-2 * Math.log(uniform())), angle = 2 * Math.PI * uniform();
-    spare = radius * Math.sin(angle);
-    return radius * Math.cos(angle);
-  };
-  return { uniform, normal };
-}
+// Terms are nats a picture, averaged over a batch. Nothing here knows of the page; random numbers are those of common.js.
+// Batches are rows, one after another.
 
 // Fully connected layers with ReLUs between them. Weights (outputs x inputs) and biases are windows into `theta`, the
 // vector of all parameters, and their gradients windows into `gradient`, in PyTorch's order.
@@ -196,7 +179,7 @@ function makeTraining(pictures, { pixels, hidden, latent, batch, rows, seed }) {
         const k = nextPicture();
         x.set(pictures.subarray(k * pixels, (k + 1) * pixels), n * pixels);
       }
-      for (let k = 0; k < epsilon.length; k++) epsilon[k] = random.normal();
+      for (let k = 0; k < epsilon.length; k += 2) [epsilon[k], epsilon[k + 1]] = random.pair();
       const terms = elboAndGradient(vae, x, epsilon, batch, beta);
       adamStep(vae, learningRate);
       return terms;

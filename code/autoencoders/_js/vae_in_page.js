@@ -166,7 +166,7 @@ function drawTerms(view, plot, { curve, updates, terms, betas }, beta) {
 export default {
   render({ model, el }) {
     const view = new View(el, model), shape = view.get("shape"), pixels = shape[0] * shape[1], side = view.get("side");
-    const labels = view.bytes("labels"), count = labels.length, names = view.get("classes"), glyphs = view.get("glyphs");
+    const labels = view.bytes("labels"), count = labels.length, glyphs = view.get("glyphs");
     const shown = Math.min(view.get("codes"), count), examples = view.get("examples");
 
     // Eight pixels a byte, the first in the highest bit.
@@ -224,18 +224,7 @@ export default {
       listed("\u03b2, the weight of the rate", "beta", view.get("betas"), "latent"),
       listed("learning rate", "learning_rate", view.get("learning_rates"), "encoder"),
     ];
-    let single = null;  // the class the reader singled out
-    const chips = names.map((_, k) => k).filter((k) => labels.includes(k)).map((k) => {
-      const mark = h("span", { class: "dot", "aria-hidden": "true" });
-      const chip = h("button", { type: "button", class: "chip", "aria-label": `single out ${names[k]}` }, mark,
-        glyphs[k] === names[k] ? glyphs[k] : `${glyphs[k]} ${names[k]}`);
-      view.listen(chip, "click", () => { single = single === k ? null : k; view.drawAll(); });
-      view.controls.push(() => {
-        mark.style.background = view.color.classes[k % 10];
-        chip.setAttribute("aria-pressed", single === k);
-      });
-      return chip;
-    });
+    const chips = view.classChips(labels);
 
     // Pictures, and where everything stands.
     const plane = view.plot({ label: "latent plane", height: (width) => width });
@@ -247,6 +236,7 @@ export default {
     const strips = ["binary digits x of the training set", "their reconstructions: p(x|z) at the mean of q(z|x)"]
       .map((caption) => view.strip({ caption, shape, count: examples.length }));
     const readings = view.readings(["distortion D", "rate R", "negative ELBO, D + R", "minimized, D + \u03b2R"]);
+    readings.table.classList.add("steady");  // longer numbers must not make the chart beside them narrower
     const legend = h("figcaption", {}, `the means of q(z|x) of ${shown} digits `,
       legendKey("posterior", "q(z|x) of the digits below, at 1 standard deviation"), " ",
       legendKey("prior", "the prior p(z), at 1 and 2 standard deviations"));
@@ -258,7 +248,7 @@ export default {
       h("div", { class: "row" },
         h("figure", { class: "grow" }, plane.canvas, legend),
         h("div", { class: "stack grow" }, h("figure", {}, decoded, h("figcaption", {}, placed)),
-          h("div", { class: "options", role: "group", "aria-label": "classes" }, chips))),
+          chips.group)),
       h("div", { class: "row" },
         h("div", { class: "stack grow" }, terms.canvas,
           h("div", { class: "row tight" }, legendKey("ink", "negative ELBO ="), legendKey("decoder", "distortion D +"),
@@ -304,7 +294,7 @@ export default {
     return view.start(["beta", "learning_rate", "running"], () => {
       const beta = view.get("beta"), made = `${run.updates.toLocaleString("en")} updates`;
       const codes = encodeRows(run.vae, many, shown).means, ellipses = encodeRows(run.vae, few, examples.length);
-      drawCodes(view, plane, { half: windowFor(codes), codes, labels, glyphs, ellipses, single });
+      drawCodes(view, plane, { half: windowFor(codes), codes, labels, glyphs, ellipses, single: chips.chosen() });
       drawTerms(view, terms, run, beta);
       drawPictures(ellipses);
       seedText.textContent = `seed ${seeded}`;

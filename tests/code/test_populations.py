@@ -1,0 +1,159 @@
+"""Sweeps that come with their records: what was recorded is what would be trained, and it is made once."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+
+from autoencoders import __main__ as cli
+from autoencoders import data, distributions, evaluation, models, networks, objectives, populations, recipe
+
+ALL = {"train_mse", "test_mse", "readable", "entropy"}
+OF_A_VAE = {"train_drawn_mse", "test_drawn_mse", "train_rate", "test_rate", "active"}
+
+
+@pytest.mark.parametrize("name", populations.names())
+def test_the_packaged_records_are_of_the_population_s_recipes_and_seeds(name):
+    population, records = populations.get(name), populations.records(name)
+    assert population.seeds == (0, 1, 2)
+    runs = [(one, seed) for one in population.recipes for seed in population.seeds]
+    assert [(record["recipe"], record["seed"]) for record in records] == [(one.name, seed) for one, seed in runs]
+    for record, (one, _) in zip(records, runs, strict=True):
+        trained = recipe.Recipe(**record["settings"])  # a field that is younger than the record has its default
+        assert json.dumps(dataclasses.asdict(trained)) == json.dumps(dataclasses.asdict(one))
+        assert record["epoch"] == one.epochs, "the whole budget"
+    assert len({one.name for one in population.recipes}) == len(population.recipes)
+    assert len({record["key"] for record in records}) == len(records)
+
+
+def test_the_packaged_ablations_have_what_is_measured_and_nothing_impossible():
+    for record in populations.records("ablations"):
+        expected = ALL | (OF_A_VAE if record["settings"]["likelihood"] else set())
+        assert expected <= set(record)
+        assert (record.keys() & OF_A_VAE) - expected <= {"train_rate"}, "of the last epoch, 0 for an autoencoder"
+        assert_possible({key: record[key] for key in expected}, record["settings"]["latent"])
+
+
+def assert_possible(found: dict[str, float], latent: int) -> None:
+    assert all(0 < value < 1 for key, value in found.items() if key.endswith("mse"))
+    assert 0 <= found["readable"] <= 1
+    assert 0 <= found["entropy"] <= math.log(10) + 1e-6
+    if "active" in found:
+        assert found["active"] in range(latent + 1)
+        assert found["train_rate"] >= 0 <= found["test_rate"]
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.001])
+def test_the_kl_weight_is_the_one_beside_a_mean_over_pixels(weight):
+    """d / 2 times (mean squared error a pixel + weight KL), computed directly, is the book's distortion + beta rate."""
+    torch.manual_seed(0)
+    shape, d = (1, 4, 6), 24
+    pair = networks.MLPEncoder(shape, 6, (8,)), networks.MLPDecoder(shape, 3, (8,))
+    model, x = models.VAE(*pair, models.GaussianPixels(), 3), torch.rand(5, *shape)
+    terms = objectives.elbo_terms(model, x, torch.Generator().manual_seed(1))
+    total = terms.total(populations.kl_weight(weight, d)) - d / 2 * math.log(2 * math.pi)
+    q = model.encode(x)
+    z = distributions.reparameterized(q, 1, torch.Generator().manual_seed(1))[0]
+    kl = 0.5 * (q.mean**2 + q.variance - 1 - q.variance.log()).sum(1)
+    direct = (model.decode(z).mean - x).square().flatten(1).mean(1) + weight * kl
+    torch.testing.assert_close(total, d / 2 * direct)
+    assert populations.kl_weight(weight) == weight * 28 * 28 / 2
+
+
+def parameters(one: recipe.Recipe, model: models.Model) -> dict[str, float]:
+    return {"first": next(model.parameters()).sum().item()}
+
+
+@pytest.fixture
+def tiny(monkeypatch) -> list[tuple[str, int]]:
+    """A population `tiny` of two recipes and two seeds, trained for three steps; the list grows with what is trained."""
+    made: list[tuple[str, int]] = []
+    train = recipe.Recipe.train
+
+    def counted(self, seed=0, **options):
+        made.append((self.name, seed))
+        return train(self, seed, **options)
+
+    small = [recipe.Recipe(name, "digits", 2, "mlp", {"hidden": (8,)}, batch_size=64) for name in ("one", "two")]
+    monkeypatch.setitem(populations._POPULATIONS, "tiny", populations.Population(tuple(small), parameters, (0, 5)))
+    monkeypatch.setattr(recipe.Recipe, "train", counted)
+    for name, value in {"AE_BUDGET": "smoke", "AE_CACHE": "off", "AE_JOBS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+RUNS = [("one", 0), ("one", 5), ("two", 0), ("two", 5)]
+
+
+def test_a_population_is_trained_and_measured_once(tiny, tmp_path):
+    path = tmp_path / "tiny.jsonl"
+    records = populations.make("tiny", path, progress=False)
+    assert tiny == [(r["recipe"], r["seed"]) for r in records] == RUNS
+    assert [json.loads(line) for line in path.read_text().splitlines()] == records
+    assert len({r["first"] for r in records}) == 2, "initial weights depend on the seed, not on the name"
+    written = path.read_bytes()
+    assert populations.make("tiny", path, progress=False) == records
+    assert tiny == RUNS and path.read_bytes() == written
+
+
+def test_the_terminal_makes_a_population_and_goes_on_where_it_was(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["records", "tiny"]) == 0
+    assert capsys.readouterr().out == "4 records are in tiny.jsonl\n"
+    lines = (tmp_path / "tiny.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "half.jsonl").write_text("".join(lines[:2]))
+    assert cli.main(["records", "tiny", "--out", "half.jsonl"]) == 0
+    assert tiny == RUNS + RUNS[2:]
+    assert capsys.readouterr().out == "4 records are in half.jsonl\n"
+    (tmp_path / "half.jsonl").write_text("nonsense\n")
+    assert cli.main(["records", "tiny", "--out", "half.jsonl"]) == 2
+    assert "line 1 of half.jsonl is not a record" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["records", "nothing"])
+    assert stopped.value.code == 2 and "choose from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ask", [populations.get, populations.records, lambda name: populations.make(name, "none")])
+def test_an_unknown_population_is_refused_with_those_there_are(ask):
+    with pytest.raises(ValueError, match="no population 'ablation'; the populations are ablations"):
+        ask("ablation")
+
+
+@pytest.fixture
+def quick_judge(monkeypatch):
+    """The judge of samples, trained for a moment only; whatever measures with it, its own training needs gradients."""
+    train = evaluation.train_classifier
+    monkeypatch.setattr(
+        evaluation, "train_classifier", lambda x, labels, epochs: train(x[:1000], labels[:1000], epochs=1)
+    )
+    populations._judge.cache_clear()
+    yield
+    populations._judge.cache_clear()
+
+
+def test_an_ablation_measures_what_it_says(quick_judge, monkeypatch):
+    monkeypatch.setenv("AE_BUDGET", "smoke")
+    by_name = {one.name: one for one in populations.get("ablations").recipes}
+    names = (
+        "ablation-ae-8",
+        "ablation-vae-8-w0.001",
+        "ablation-ae-32-noise0.5-clipped",
+        "ablation-vae-32-w0.001-noise0.5",
+    )
+    found = {}
+    for name in names:
+        model, _ = by_name[name].trained(progress=False)
+        found[name] = populations.measure_ablation(by_name[name], model)
+        assert set(found[name]) == ALL | (OF_A_VAE if "vae" in name else set())
+        assert_possible(found[name], by_name[name].latent)
+        assert populations.measure_ablation(by_name[name], model) == found[name], "it draws from generators of its own"
+    digits, generator = data.load("digits"), torch.Generator().manual_seed(1_000)
+    noisy = by_name["ablation-ae-32-noise0.5-clipped"]
+    for split, x in (("train", digits.train.images[:1000]), ("test", digits.test.images)):
+        clean = evaluation.mse(by_name["ablation-ae-8"].trained()[0], x)
+        assert found["ablation-ae-8"][f"{split}_mse"] == pytest.approx(clean, rel=1e-5)
+        seen = objectives.corrupt(x, 0.5, generator, clip=True)
+        restored = (noisy.trained()[0](seen) - x).square().mean().item()
+        assert found[noisy.name][f"{split}_mse"] == pytest.approx(restored, rel=1e-5)
