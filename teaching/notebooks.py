@@ -143,7 +143,9 @@ def convert(page: str, book: markdown.Book, package: str) -> Any:
     maker = _Maker(page, book)
     maker.blocks(book.numbering.blocks[page])
     maker.end()
-    title, _, text = maker.cells[0].source.partition("\n")
+    title, _, text = maker.cells[0].source.partition("\n") if maker.cells else ("", "", "")
+    if not title.startswith("# ") or maker.cells[0].cell_type != "markdown":
+        raise SourceError(path, 1, "a chapter has to begin with its title")
     maker.cells[0]["source"] = (
         f"{title}\n\n{ABOUT.format(page=book.link('a page of All About Autoencoders', page))}\n{text}"
     )

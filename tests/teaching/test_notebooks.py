@@ -285,6 +285,35 @@ def test_source_is_that_of_the_object(tmp_path):
     assert "`autoencoders.objectives.elbo_terms`" in text
 
 
+GATED = """
+````{solution-start} ex-line
+````
+CANARY {numref}`fig-canary`
+
+## CANARY
+
+```{code-cell} ipython3
+CANARY = 1
+```
+
+```{diagram} boxes
+:alt: CANARY
+:name: NAME
+
+CANARY
+```
+
+````{tip}
+```{list-table} CANARY
+* - CANARY
+```
+````
+
+````{solution-end}
+````
+"""
+
+
 def test_canaries_in_every_kind_of_solution_stay_out(tmp_path):
     page = FRONT + textwrap.dedent("""\
         # Start
@@ -301,6 +330,7 @@ def test_canaries_in_every_kind_of_solution_stay_out(tmp_path):
 
         ````{exercise-start} Line
         :label: ex-line
+        :class: self-check
         ````
         Write `line`.
 
@@ -310,26 +340,7 @@ def test_canaries_in_every_kind_of_solution_stay_out(tmp_path):
 
         ````{exercise-end}
         ````
-
-        ````{solution-start} ex-line
-        ````
-        CANARY
-
-        ## CANARY
-
-        ```{code-cell} ipython3
-        CANARY = 1
-        ```
-
-        ```{diagram} boxes
-        :alt: CANARY
-        :name: fig-canary
-        CANARY
-        ```
-
-        ````{solution-end}
-        ````
-
+        INLINE
         ```{code-cell} ipython3
         :tags: [answer]
         def line(x):
@@ -361,9 +372,13 @@ def test_canaries_in_every_kind_of_solution_stay_out(tmp_path):
         Seen.
         ```
 
+        ```{list-table} Seen
+        * - a
+        ```
+
         See {numref}`fig-seen`, {ref}`ex-line`.
-        """)
-    solutions = "# S\n\n```{solution} ex-why\nCANARY\n```\n\n```{solution} ex-line\nCANARY\n```\n"
+        """).replace("INLINE\n", GATED.replace("NAME", "fig-dropped"))
+    solutions = "# S\n\n```{solution} ex-why\nCANARY\n```\n" + GATED.replace("NAME", "fig-canary")
     root = small_book(tmp_path / "source", page, solutions)
     (path,) = notebooks.write(root, tmp_path / "made", ADDRESSES, only_notebooks=True)
     assert "CANARY" not in path.read_text()
@@ -372,9 +387,23 @@ def test_canaries_in_every_kind_of_solution_stay_out(tmp_path):
     assert code(cells)[0].splitlines()[1] == f"    {editions.STUB}"
     text = prose(cells)
     assert text.index("Exercise 1.1: Why") < text.index("Exercise 1.2: Line") < text.index("Write `line`")
-    # What is left out still counts where the site, which folds it, counts it.
-    number = re.search(r"\*\*(Figure 1\.\d)\.\*\* Seen\.", text)
-    assert number and f"See [{number[1]}]({SITE}/book/start.html#fig-seen)" in text
+    # The site folds the solutions of self-check exercises, so that what is in them has numbers there.
+    assert "**Figure 1.2.** Seen." in text and "**Table 1.2.** Seen" in text
+    assert f"See [Figure 1.2]({SITE}/book/start.html#fig-seen)" in text
+
+
+def test_under_the_title_stands_which_page_it_is(tmp_path):
+    page = "# Start\n\nText." + CELL
+    lines = shown(tmp_path / "with", page).split("\n\n")
+    assert lines[0] == "# 1. Start" and lines[2] == "Text."
+    assert f"is [a page of All About Autoencoders]({SITE}/book/start.html)" in lines[1]
+    assert "is a page of All About Autoencoders." in shown(tmp_path / "without", page, site="")
+
+
+@pytest.mark.parametrize("page", [FRONT + "Text." + CELL, FRONT + CELL.strip(), "```{code-cell}\n# A comment\n```\n"])
+def test_a_chapter_has_to_begin_with_its_title(tmp_path, page):
+    with pytest.raises(SourceError, match=r"^book/start\.md:1: .*title"):
+        converted(tmp_path, page)
 
 
 def test_sections_begin_cells_and_a_heading_in_code_does_not(tmp_path):
