@@ -582,12 +582,22 @@ def test_roles_in_code_are_left_alone_and_links_need_an_address(tmp_path):
     assert "by Start, this and $x$." in shown(tmp_path / "without", page, site="")
 
 
-def test_numbers_run_through_the_chapters_of_a_part(tmp_path):
+def test_numbers_begin_anew_in_every_chapter(tmp_path):
     more = "# Second\n\n$$\na\n$$ (eq-a)\n\n$$\nno number\n$$\n\n$$\nb\n$$ (eq-b)\n"
-    page = "# Start\n\n{eq}`eq-a` {eq}`eq-b`" + CELL
+    page = "# Start\n\n$$\nc\n$$ (eq-c)\n\n{eq}`eq-c` {eq}`eq-a` {eq}`eq-b`" + CELL
     text = shown(tmp_path, page, second=more)
-    assert text.startswith("# 1. Start")
-    assert f"[(2.1)]({SITE}/book/second.html#equation-eq-a) [(2.2)]({SITE}/book/second.html#equation-eq-b)" in text
+    assert text.startswith("# 1. Start") and "\\tag{1.1}" in text
+    links = [("start", "c", "1.1"), ("second", "a", "2.1"), ("second", "b", "2.2")]
+    assert " ".join(f"[({n})]({SITE}/book/{at}.html#equation-eq-{label})" for at, label, n in links) in text
+
+
+def test_numbers_run_on_through_a_part_that_is_not_numbered(tmp_path):
+    more = "# Second\n\n$$\na\n$$ (eq-a)\n"
+    root = small_book(tmp_path, "# Start\n\n$$\nc\n$$ (eq-c)\n\n{eq}`eq-a`" + CELL, second=more)
+    (root / "_toc.yml").write_text((root / "_toc.yml").read_text().replace("numbered: true", "numbered: false"))
+    book = markdown.Book(root, numbering.of_book(root), "")
+    text = prose(notebooks.convert("book/start", book, "").cells)
+    assert text.startswith("# Start\n") and "\\tag{1}" in text and text.endswith("(2)")
 
 
 # What is refused
