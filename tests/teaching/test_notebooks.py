@@ -392,6 +392,15 @@ def test_canaries_in_every_kind_of_solution_stay_out(tmp_path):
     assert f"See [Figure 1.2]({SITE}/book/start.html#fig-seen)" in text
 
 
+def test_an_exercise_begins_a_cell(tmp_path):
+    page = (
+        "# Start\n\n```{exercise} A\n:label: ex-a\nWhy?\n```\n\n```{exercise} B\n:label: ex-b\nHow?\n```\n\nAfter."
+        + CELL
+    )
+    texts = [cell.source for cell in converted(tmp_path, page) if cell.cell_type == "markdown"]
+    assert texts[1:] == ["### Exercise 1.1: A\n\nWhy?", "### Exercise 1.2: B\n\nHow?\n\nAfter."]
+
+
 def test_under_the_title_stands_which_page_it_is(tmp_path):
     page = "# Start\n\nText." + CELL
     lines = shown(tmp_path / "with", page).split("\n\n")
