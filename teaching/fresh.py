@@ -11,13 +11,14 @@ import sysconfig
 import tempfile
 import time
 import venv
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from teaching import notebooks
 
@@ -38,9 +39,10 @@ def execute(root: Path, pages: list[str], *, full: bool = False) -> int:
         ValueError: there is no such page.
     """
     work = root / "_build" / "fresh"
-    shutil.rmtree(work / "environment", ignore_errors=True)
+    for name in ("environment", "wheel"):
+        shutil.rmtree(work / name, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
-    package = wheel(root, Path(tempfile.mkdtemp(dir=work)))
+    package = wheel(root, work / "wheel")
     written = notebooks.write(root, work, notebooks.Addresses.of(root), package.as_uri(), only_notebooks=True)
     known = {path.relative_to(work / "book").with_suffix("").as_posix(): path for path in written}
     if unknown := set(pages) - set(known):
@@ -117,7 +119,7 @@ def run(notebook: Path, python: Path, *, budget: str = "smoke", cache: Path, tim
     """Execute a copy of `notebook` with `python`, in an empty folder; return it with its outputs.
 
     Raises:
-        NotebookError: a cell failed.
+        NotebookError: a cell failed or took longer than `timeout` seconds, or the kernel died.
     """
     found = nbformat.read(notebook, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
@@ -129,13 +131,19 @@ def run(notebook: Path, python: Path, *, budget: str = "smoke", cache: Path, tim
         try:
             client.execute(env=_clean(cache, budget))
         except CellExecutionError as error:
-            cell = next(c.source for c in found.cells if _failed(c))
-            raise NotebookError(f"{notebook.name} stopped at\n\n{cell}\n\n{error}") from error
+            cell, trace = next(_failures(found))
+            raise NotebookError(f"{notebook.name} stopped at\n\n{cell}\n\n{trace}") from error
+        except (CellTimeoutError, DeadKernelError) as error:
+            raise NotebookError(f"{notebook.name} stopped: {error}") from error
     return found
 
 
-def _failed(cell: Any) -> bool:
-    return any(output.output_type == "error" for output in cell.get("outputs", ()))
+def _failures(notebook: Any) -> Iterator[tuple[str, str]]:
+    """The source of each cell that failed, and what Python said, without its colors."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                yield cell.source, re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output.traceback))
 
 
 def _clean(cache: Path, budget: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from book._ext.shown import source_of
 from teaching.citations import Bibliography
-from teaching.numbering import DISPLAY, HEADING, LABELED, Numbering
+from teaching.numbering import DISPLAY, HEADING, LABELED, Numbering, figure
 from teaching.source import SPAN, Block, SourceError
 
 ALERTS = {
@@ -24,7 +24,7 @@ GATES = ("exercise-start", "exercise-end", "solution", "solution-start", "soluti
 DIRECTIVES = frozenset(
     {*ALERTS, *GATES, "code-cell", "diagram", "dropdown", "exercise", "list-table", "math", "source"}
 )
-ROLES = frozenset({"ref", "numref", "eq", "math", "prf:ref", "cite", "cite:p", "cite:t", "doc"})
+ROLES = frozenset({"ref", "numref", "eq", "math", "prf:ref", "cite", "cite:p", "cite:t"})
 TEXT_FIRST = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^<>]+)>$", re.S)
 
 
@@ -55,19 +55,25 @@ class Shown:
     pictures: dict[str, str] = field(default_factory=dict)
 
 
-def check(block: Block, path: str, book: Book) -> None:
-    """Refuse what has no form in a notebook.
+def check(block: Block, path: str, book: Book, *, is_inside: bool = False) -> None:
+    """Refuse what has no form in a notebook; `is_inside` says that the block stands inside a directive.
 
     Raises:
-        SourceError: a directive or role that is not converted, or a reference to nothing; with file and line.
+        SourceError: a directive or role that is not converted, a reference to nothing, or a cell, heading or exercise
+            inside a directive, where it could not begin a cell; with file and line.
     """
     if block.kind == "directive" and block.name not in DIRECTIVES and not block.name.startswith("prf:"):
         raise SourceError(path, block.line, f"no notebook can show the directive `{{{block.name}}}`")
+    if is_inside and block.name in ("code-cell", "exercise", "exercise-start"):
+        raise SourceError(path, block.line, f"`{{{block.name}}}` inside a directive could not begin a cell")
+    for offset, line in enumerate(block.lines if is_inside and block.kind == "text" else ()):
+        if HEADING.match(line):
+            raise SourceError(path, block.line + offset, "a heading inside a directive could not begin a cell")
+    text = "\n".join(block.lines) if block.kind == "text" else block.argument
     if block.name == "code-cell":
-        return
-    text = "\n".join(block.lines if block.kind == "text" else () if block.children else block.lines)
+        text = str(figure(block).get("caption", ""))
     for found in SPAN.finditer(text):
-        where = block.line + text.count("\n", 0, found.start())
+        where = block.line + text.count("\n", 0, found.start()) * (block.kind == "text")
         role = found["role"]
         if role is None:
             continue
@@ -75,7 +81,7 @@ def check(block: Block, path: str, book: Book) -> None:
             raise SourceError(path, where, f"no notebook can show the role `{{{role}}}`")
         for target in _targets(role, _content(found)):
             known = book.bibliography if role.startswith("cite") else book.numbering.targets
-            if role not in ("math", "doc") and target not in known:
+            if role != "math" and target not in known:
                 raise SourceError(path, where, f"`{{{role}}}` refers to `{target}`, which does not exist")
 
 
@@ -119,8 +125,6 @@ def _role(role: str, content: str, book: Book, cited: set[str]) -> str:
         return ", ".join(works) if textual else f"({', '.join(works)})"
     given = TEXT_FIRST.match(content)
     name = given["target"] if given else content
-    if role == "doc":
-        return book.link(given["text"] if given else name, f"book/{name.strip('./')}")
     target = book.numbering.targets[name]
     return book.link(given["text"] if given else target.name, target.page, target.anchor)
 
@@ -210,6 +214,5 @@ def standalone(svg: str, styles: tuple[tuple[tuple[str, str], ...], str]) -> str
     tag += f' xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" color="#22262b">'
     ground = f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="var(--ae-page)"/>'
     text = f"{tag}<style>{rules}</style>{ground}{svg[opening.end() :]}"
-    for name, color in colors:
-        text = text.replace(f"var({name})", color)
-    return text
+    known = dict(colors)
+    return re.sub(r"var\((--[\w-]+)(?:, *([^()]*))?\)", lambda found: known.get(found[1]) or found[2] or found[0], text)

@@ -79,7 +79,9 @@ class Addresses:
                 "correct AE_REPOSITORY_URL, or repository.url in _config.yml"
             )
         owner, name = github.groups()
-        published = f"https://{owner.lower()}.github.io" + (f"/{name}" if name != f"{owner.lower()}.github.io" else "")
+        published = f"https://{owner.lower()}.github.io" + (
+            f"/{name}" if name.lower() != f"{owner.lower()}.github.io" else ""
+        )
         return cls(url, os.environ.get("AE_SITE_URL", published).rstrip("/"), config["branch"])
 
     @property
@@ -134,12 +136,16 @@ def convert(page: str, book: markdown.Book, package: str) -> Any:
     """
     path = f"{page}.md"
     source = parse((book.root / path).read_text(encoding="utf-8"), path)
-    for block in (inner for outer in source for inner in outer.walk()):
-        markdown.check(block, path, book)
+    for outer in source:
+        for block in outer.walk():
+            is_inside = block is not outer and outer.name not in editions.SOLUTIONS
+            markdown.check(block, path, book, is_inside=is_inside)
     maker = _Maker(page, book)
     maker.blocks(book.numbering.blocks[page])
     maker.end()
-    title, _, text = maker.cells[0].source.partition("\n")
+    title, _, text = maker.cells[0].source.partition("\n") if maker.cells else ("", "", "")
+    if not title.startswith("# ") or maker.cells[0].cell_type != "markdown":
+        raise SourceError(path, 1, "a chapter has to begin with its title")
     maker.cells[0]["source"] = (
         f"{title}\n\n{ABOUT.format(page=book.link('a page of All About Autoencoders', page))}\n{text}"
     )
@@ -197,7 +203,7 @@ class _Maker:
         self.boxes = inner.boxes
         body = "\n\n".join(part for part in inner.waiting if part.strip())
         title = self._inline(block.argument)
-        shown = markdown.directive(block, title, body or self._inline("\n".join(block.body)), number, self.book)
+        shown = markdown.directive(block, title, body, number, self.book)
         self.pictures.update(shown.pictures)
         self.waiting.append(shown.text)
 
@@ -214,7 +220,7 @@ class _Maker:
             metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
         self.cells.append(new_code_cell(source, metadata=metadata))
         if number:
-            caption = " ".join(block.options["mystnb"]["figure"]["caption"].split())
+            caption = " ".join(numbering.figure(block)["caption"].split())
             self.waiting.append(f"**{number}.** {self._inline(caption)}")
 
     def flush(self) -> None:

@@ -99,7 +99,7 @@ def numbered(blocks: tuple[Block, ...]) -> Iterator[tuple[str, str, str]]:
         if block.kind == "text":
             yield from _in_text(block)
         elif kind := kind_of(block):
-            yield kind, block.label or str(_figure(block).get("name", "")), block.argument
+            yield kind, block.label or str(figure(block).get("name", "")), block.argument
         yield from numbered(block.children)
 
 
@@ -109,7 +109,7 @@ def kind_of(block: Block) -> str:
     if name in ("diagram", "figure"):
         return "figure" if any(line.strip() for line in block.body) else ""
     if name == "code-cell":
-        return "figure" if _figure(block).get("caption") else ""
+        return "figure" if figure(block).get("caption") else ""
     if name in TABLES:
         return "table" if block.argument.strip() else ""
     if name in editions.EXERCISES:
@@ -119,7 +119,8 @@ def kind_of(block: Block) -> str:
     return name.removeprefix("prf:") if name.startswith("prf:") and name != "prf:proof" else ""
 
 
-def _figure(block: Block) -> dict[str, Any]:
+def figure(block: Block) -> dict[str, Any]:
+    """What makes a cell's output a figure: its caption and name."""
     found = block.options.get("mystnb", {})
     return found.get("figure", {}) if block.name == "code-cell" and isinstance(found, dict) else {}
 
