@@ -13,16 +13,10 @@ from teaching.citations import Bibliography
 from teaching.numbering import DISPLAY, HEADING, LABELED, Numbering
 from teaching.source import SPAN, Block, SourceError
 
-ALERTS = {
-    "admonition": "info",
-    "note": "info",
-    "tip": "success",
-    "important": "info",
-    "warning": "warning",
-}
+ADMONITIONS = ("admonition", "note", "tip", "important", "warning")
 GATES = ("exercise-start", "exercise-end", "solution", "solution-start", "solution-end")
 DIRECTIVES = frozenset(
-    {*ALERTS, *GATES, "code-cell", "diagram", "dropdown", "exercise", "list-table", "math", "source"}
+    {*ADMONITIONS, *GATES, "code-cell", "diagram", "dropdown", "exercise", "list-table", "math", "source"}
 )
 ROLES = frozenset({"ref", "numref", "eq", "math", "prf:ref", "cite", "cite:p", "cite:t", "doc"})
 TEXT_FIRST = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^<>]+)>$", re.S)
@@ -130,9 +124,9 @@ def _role(role: str, content: str, book: Book, cited: set[str]) -> str:
 def directive(block: Block, title: str, body: str, number: str, book: Book) -> str:
     """The Markdown of a directive, given its title and its content in Markdown and, if it has one, its number."""
     name = block.name
-    if name in ALERTS:
+    if name in ADMONITIONS:
         heading = title if name == "admonition" else name.capitalize()
-        return _boxed(ALERTS[name], f"**{heading}.** {body.strip()}")
+        return _boxed(f"**{heading}.** {body.strip()}")
     if name in ("exercise", "exercise-start"):
         return f"### {number}: {title}\n\n{body}" if title else f"### {number}\n\n{body}"
     if name == "dropdown":
@@ -140,7 +134,7 @@ def directive(block: Block, title: str, body: str, number: str, book: Book) -> s
     if name == "prf:proof":
         return f"*Proof.* {body.strip()} ∎"
     if name.startswith("prf:"):
-        return _boxed("info", f"**{number}{f' ({title})' if title else ''}.** {body.strip()}")
+        return _boxed(f"**{number}{f' ({title})' if title else ''}.** {body.strip()}")
     if name == "list-table":
         caption = f"**{number}.** {title}\n\n" if number else ""
         return caption + _table(block, body)
@@ -157,9 +151,10 @@ def directive(block: Block, title: str, body: str, number: str, book: Book) -> s
     return "\n".join(block.lines) if block.kind == "code" else ""
 
 
-def _boxed(kind: str, text: str) -> str:
-    # Markdown between blank lines is read as such, also inside an element.
-    return f'<div class="alert alert-block alert-{kind}">\n\n{text}\n\n</div>'
+def _boxed(text: str) -> str:
+    # Markdown between blank lines is read as such, also inside an element; after > it would spoil display mathematics.
+    # Quotations have colors in every theme. Bootstrap's alerts have none in Colab and hardly legible ones in dark Jupyter.
+    return f"<blockquote>\n\n{text}\n\n</blockquote>"
 
 
 def _table(block: Block, body: str) -> str:
@@ -218,6 +213,7 @@ def standalone(svg: str, styles: tuple[tuple[tuple[str, str], ...], str]) -> str
     tag += f' xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" color="#22262b">'
     ground = f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="var(--ae-page)"/>'
     text = f"{tag}<style>{rules}</style>{ground}{svg[opening.end() :]}"
-    for name, color in colors:
-        text = text.replace(f"var({name})", color)
-    return text
+    known = dict(colors)
+    return re.sub(
+        r"var\((--[\w-]+)(?:,\s*([^()]*))?\)", lambda found: known.get(found[1], found[2] or "currentColor"), text
+    )
