@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from book._ext.shown import source_of
@@ -13,16 +13,10 @@ from teaching.citations import Bibliography
 from teaching.numbering import DISPLAY, HEADING, LABELED, Numbering, figure
 from teaching.source import SPAN, Block, SourceError
 
-ALERTS = {
-    "admonition": "info",
-    "note": "info",
-    "tip": "success",
-    "important": "info",
-    "warning": "warning",
-}
+ADMONITIONS = ("admonition", "note", "tip", "important", "warning")
 GATES = ("exercise-start", "exercise-end", "solution", "solution-start", "solution-end")
 DIRECTIVES = frozenset(
-    {*ALERTS, *GATES, "code-cell", "diagram", "dropdown", "exercise", "list-table", "math", "source"}
+    {*ADMONITIONS, *GATES, "code-cell", "diagram", "dropdown", "exercise", "list-table", "math", "source"}
 )
 ROLES = frozenset({"ref", "numref", "eq", "math", "prf:ref", "cite", "cite:p", "cite:t"})
 TEXT_FIRST = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^<>]+)>$", re.S)
@@ -35,6 +29,7 @@ class Book:
     root: Path
     numbering: Numbering
     site: str
+    diagrams: str = ""  # address of the folder they are in, empty where it has none
 
     @functools.cached_property
     def bibliography(self) -> Bibliography:
@@ -46,13 +41,14 @@ class Book:
             return text
         return f"[{text}]({self.site}/{page}.html{f'#{anchor}' if anchor else ''})"
 
+    def picture(self, name: str) -> str:
+        """Where a notebook finds a diagram: at its address, or, without one, in the text itself.
 
-@dataclass(frozen=True)
-class Shown:
-    """Markdown, and the pictures it attaches: file name to base64."""
-
-    text: str
-    pictures: dict[str, str] = field(default_factory=dict)
+        Not in an attachment: JupyterLab shows none that is SVG, and Colab none at all. Nor does Colab show SVG in text.
+        """
+        if self.diagrams:
+            return f"{self.diagrams}/{name}.svg"
+        return f"data:image/svg+xml;base64,{base64.b64encode(diagram(self.root, name).encode()).decode()}"
 
 
 def check(block: Block, path: str, book: Book, *, is_inside: bool = False) -> None:
@@ -129,42 +125,40 @@ def _role(role: str, content: str, book: Book, cited: set[str]) -> str:
     return book.link(given["text"] if given else target.name, target.page, target.anchor)
 
 
-def directive(block: Block, title: str, body: str, number: str, book: Book) -> Shown:
+def directive(block: Block, title: str, body: str, number: str, book: Book) -> str:
     """The Markdown of a directive, given its title and its content in Markdown and, if it has one, its number."""
     name = block.name
-    if name in ALERTS:
+    if name in ADMONITIONS:
         heading = title if name == "admonition" else name.capitalize()
-        return Shown(_boxed(ALERTS[name], f"**{heading}.** {body.strip()}"))
+        return _boxed(f"**{heading}.** {body.strip()}")
     if name in ("exercise", "exercise-start"):
-        return Shown(f"### {number}: {title}\n\n{body}" if title else f"### {number}\n\n{body}")
+        return f"### {number}: {title}\n\n{body}" if title else f"### {number}\n\n{body}"
     if name == "dropdown":
-        return Shown(f"<details><summary>{title}</summary>\n\n{body.strip()}\n\n</details>")
+        return f"<details><summary>{title}</summary>\n\n{body.strip()}\n\n</details>"
     if name == "prf:proof":
-        return Shown(f"*Proof.* {body.strip()} ∎")
+        return f"*Proof.* {body.strip()} ∎"
     if name.startswith("prf:"):
-        return Shown(_boxed("info", f"**{number}{f' ({title})' if title else ''}.** {body.strip()}"))
+        return _boxed(f"**{number}{f' ({title})' if title else ''}.** {body.strip()}")
     if name == "list-table":
         caption = f"**{number}.** {title}\n\n" if number else ""
-        return Shown(caption + _table(block, body))
+        return caption + _table(block, body)
     if name == "source":
         code = source_of(block.argument.strip(), docstring="no-docstring" not in block.options)
-        return Shown(f"`{block.argument.strip()}`\n\n```python\n{code}\n```")
+        return f"`{block.argument.strip()}`\n\n```python\n{code}\n```"
     if name == "math":
         tag = f"\n\\tag{{{book.numbering.targets[block.label].number}}}" if block.label else ""
-        return Shown("$$\n" + "\n".join(block.body).strip("\n") + tag + "\n$$")
+        return "$$\n" + "\n".join(block.body).strip("\n") + tag + "\n$$"
     if name == "diagram":
-        file = f"{block.argument.strip()}.svg"
-        svg = standalone((book.root / "book/_assets/diagrams" / file).read_text(encoding="utf-8"), _styles(book.root))
-        picture = base64.b64encode(svg.encode()).decode()
         alt = " ".join(str(block.options["alt"]).split()).replace("[", "(").replace("]", ")")
         caption = f"**{number}.** {' '.join(body.split())}" if number else ""
-        return Shown(f"![{alt}](attachment:{file})\n\n{caption}", {file: picture})
-    return Shown("\n".join(block.lines) if block.kind == "code" else "")
+        return f"![{alt}]({book.picture(block.argument.strip())})\n\n{caption}"
+    return "\n".join(block.lines) if block.kind == "code" else ""
 
 
-def _boxed(kind: str, text: str) -> str:
-    # Markdown between blank lines is read as such, also inside an element.
-    return f'<div class="alert alert-block alert-{kind}">\n\n{text}\n\n</div>'
+def _boxed(text: str) -> str:
+    # Markdown between blank lines is read as such, also inside an element; after > it would spoil display mathematics.
+    # Quotations have colors in every theme. Bootstrap's alerts have none in Colab and hardly legible ones in dark Jupyter.
+    return f"<blockquote>\n\n{text}\n\n</blockquote>"
 
 
 def _table(block: Block, body: str) -> str:
@@ -202,6 +196,15 @@ def _styles(root: Path) -> tuple[tuple[tuple[str, str], ...], str]:
     return tuple(colors), "\n".join(rules).replace("var(--pst-font-family-base)", "system-ui, sans-serif")
 
 
+def diagram(root: Path, name: str) -> str:
+    """A diagram of the book as a picture of its own.
+
+    Raises:
+        OSError: there is none of this name.
+    """
+    return standalone((root / "book/_assets/diagrams" / f"{name}.svg").read_text(encoding="utf-8"), _styles(root))
+
+
 def standalone(svg: str, styles: tuple[tuple[tuple[str, str], ...], str]) -> str:
     """An SVG that takes its colors from the page as a picture of its own, on the light theme's ground."""
     colors, rules = styles
@@ -215,4 +218,6 @@ def standalone(svg: str, styles: tuple[tuple[tuple[str, str], ...], str]) -> str
     ground = f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="var(--ae-page)"/>'
     text = f"{tag}<style>{rules}</style>{ground}{svg[opening.end() :]}"
     known = dict(colors)
-    return re.sub(r"var\((--[\w-]+)(?:, *([^()]*))?\)", lambda found: known.get(found[1]) or found[2] or found[0], text)
+    return re.sub(
+        r"var\((--[\w-]+)(?:,\s*([^()]*))?\)", lambda found: known.get(found[1], found[2] or "currentColor"), text
+    )

@@ -89,6 +89,12 @@ class Addresses:
         """What pip installs the package from."""
         return f"git+{self.repository}@{self.branch}#subdirectory=code" if self.repository else ""
 
+    @property
+    def diagrams(self) -> str:
+        """Where the notebooks find their diagrams, which the notebook branch has in a folder."""
+        raw = self.repository.replace("https://github.com/", "https://raw.githubusercontent.com/")
+        return f"{raw}/{self.branch}/diagrams" if self.repository else ""
+
 
 def chapters(book: markdown.Book) -> list[str]:
     """The pages, without suffix, that have cells to run."""
@@ -105,7 +111,7 @@ def write(
     Raises:
         SourceError: a chapter has something in it that no notebook can show, with file and line.
     """
-    book = markdown.Book(root, numbering.of_book(root), addresses.site)
+    book = markdown.Book(root, numbering.of_book(root), addresses.site, addresses.diagrams)
     made = {page: convert(page, book, package or addresses.package) for page in chapters(book)}
     if not only_notebooks:
         shutil.rmtree(dest, ignore_errors=True)
@@ -119,8 +125,16 @@ def write(
         for name in _tracked(root):
             (dest / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, dest / name)
+        (dest / "diagrams").mkdir()
+        for name in sorted(_diagrams(book)):
+            (dest / "diagrams" / f"{name}.svg").write_text(markdown.diagram(root, name), encoding="utf-8")
         (dest / "README.md").write_text(README.format(site=addresses.site or addresses.repository), encoding="utf-8")
     return written
+
+
+def _diagrams(book: markdown.Book) -> set[str]:
+    blocks = (inner for page in chapters(book) for outer in book.numbering.blocks[page] for inner in outer.walk())
+    return {block.argument.strip() for block in blocks if block.name == "diagram"}
 
 
 def _tracked(root: Path) -> list[str]:
@@ -164,7 +178,6 @@ class _Maker:
     book: markdown.Book
     cells: list[Any] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
-    pictures: dict[str, str] = field(default_factory=dict)
     cited: set[str] = field(default_factory=set)
     boxes: int = 0
     skipping: bool = False  # inside a gated solution
@@ -198,14 +211,12 @@ class _Maker:
         """The Markdown of a directive, those inside it included; an exercise begins a cell."""
         if block.name in editions.EXERCISES:
             self.flush()
-        inner = _Maker(self.page, self.book, boxes=self.boxes, cited=self.cited, pictures=self.pictures)
+        inner = _Maker(self.page, self.book, boxes=self.boxes, cited=self.cited)
         inner.blocks(block.children)
         self.boxes = inner.boxes
         body = "\n\n".join(part for part in inner.waiting if part.strip())
         title = self._inline(block.argument)
-        shown = markdown.directive(block, title, body, number, self.book)
-        self.pictures.update(shown.pictures)
-        self.waiting.append(shown.text)
+        self.waiting.append(markdown.directive(block, title, body, number, self.book))
 
     def code(self, block: Block, number: str) -> None:
         """A cell of code, and below it the caption of its figure."""
@@ -228,11 +239,7 @@ class _Maker:
         text = re.sub(r"\n{3,}", "\n\n", "\n\n".join(self.waiting)).strip()
         self.waiting = []
         if text:
-            cell = new_markdown_cell(text)
-            used = {name: data for name, data in self.pictures.items() if f"(attachment:{name})" in text}
-            if used:
-                cell["attachments"] = {name: {"image/svg+xml": data} for name, data in used.items()}
-            self.cells.append(cell)
+            self.cells.append(new_markdown_cell(text))
 
     def end(self) -> None:
         """The last cells: what waits, and the works cited."""

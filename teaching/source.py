@@ -168,10 +168,16 @@ def _options(body: list[str], line: int, path: str) -> tuple[dict[str, Any], int
     else:
         options, end = {}, 0
         while end < len(body) and (match := OPTION.match(body[end])):
-            options[match["key"]] = match["value"].strip()
+            options[match["key"]] = _unquoted(match["value"].strip())
             end += 1
     options["tags"] = _tags(options.get("tags", []), line, path)
     return options, end
+
+
+def _unquoted(value: str) -> str:
+    """An option's text; MyST reads it as YAML, so it may stand in quotes."""
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return str(yaml.safe_load(value)) if quoted else value
 
 
 def _tags(value: Any, line: int, path: str) -> list[str]:

@@ -140,7 +140,8 @@ class View {
     this.status = h("p", { class: "status", role: "status" });
     this.root = h("div", { class: "view", role: "group", "aria-label": model.get("label") }, this.body,
       h("p", { class: "hint" }, model.get("hint")));
-    const place = h("div"), shadow = place.attachShadow({ mode: "open" });
+    // JupyterLab otherwise takes the arrow keys, Enter and letters for its own commands.
+    const place = h("div", { "data-lm-suppress-shortcuts": "" }), shadow = place.attachShadow({ mode: "open" });
     shadow.append(h("style", {}, STYLE), this.root);
     el.append(place);
     this.close = () => { this.stopped.abort(); place.remove(); };
