@@ -249,20 +249,18 @@ def test_no_syntax_of_the_book_is_left_in_a_notebook(made):
                 assert text.count("$$") % 2 == 0, page
 
 
-def test_attachments_are_pictures_that_stand_alone(made):
-    pictures = 0
+def test_diagrams_are_pictures_that_stand_alone(made, folder):
+    shown_names = set()
     for page, notebook in made.items():
-        for cell in notebook.cells:
-            attached = cell.get("attachments", {})
-            assert set(re.findall(r"\]\(attachment:([^)]+)\)", cell.source)) == set(attached), page
-            for name, data in attached.items():
-                svg = base64.b64decode(data["image/svg+xml"]).decode()
-                element = ET.fromstring(svg)
-                assert element.tag == "{http://www.w3.org/2000/svg}svg"
-                assert float(element.attrib["width"]) > 0 and float(element.attrib["height"]) > 0, name
-                assert "var(" not in svg, f"{page}: {name}"
-                pictures += 1
-    assert pictures >= 10
+        for name in re.findall(re.escape(ADDRESSES.diagrams) + r"/([\w-]+)\.svg\)", prose(notebook.cells)):
+            svg = (folder / "diagrams" / f"{name}.svg").read_text(encoding="utf-8")
+            element = ET.fromstring(svg)
+            assert element.tag == "{http://www.w3.org/2000/svg}svg"
+            assert float(element.attrib["width"]) > 0 and float(element.attrib["height"]) > 0, name
+            assert "var(" not in svg, f"{page}: {name}"
+            shown_names.add(name)
+    assert shown_names == {path.stem for path in (folder / "diagrams").iterdir()}
+    assert len(shown_names) >= 10
 
 
 def test_shown_code_is_the_code_that_runs(made):
@@ -490,7 +488,7 @@ def test_admonitions_keep_their_mathematics_and_what_is_inside_them(tmp_path):
         {eq}`eq-x`
         """)
     text = shown(tmp_path, page + CELL)
-    box = re.search(r'<div class="alert alert-block alert-info">\n\n(.*?)\n\n</div>', text, re.S)
+    box = re.search(r"<blockquote>\n\n(.*?)\n\n</blockquote>", text, re.S)
     assert box and box[1].startswith("**Predict $x$.** Before.")
     assert "\n\n$$\nx^2\n\\tag{1.1}\n$$\n\n```python\ninner()\n```\n\n- a list" in box[1]
     assert "**Note.** Noted." in text
@@ -530,7 +528,7 @@ def test_dropdowns_proofs_and_statements(tmp_path):
     assert f"<details><summary>More on {lemma}</summary>\n\nFolded.\n\n</details>" in text
 
 
-def test_captions_follow_their_figures_and_diagrams_are_attached(tmp_path):
+def test_captions_follow_their_figures_and_diagrams_are_shown(tmp_path):
     page = textwrap.dedent("""\
         # Start
 
@@ -562,16 +560,18 @@ def test_captions_follow_their_figures_and_diagrams_are_attached(tmp_path):
         """)
     cells = converted(tmp_path, page)
     text = prose(cells)
-    assert "![A (box).](attachment:boxes.svg)\n\n**Figure 1.1.** By Zeta (2001)." in text
+    pictures = re.findall(r"!\[(.*?)\]\(data:image/svg\+xml;base64,([^)]*)\)", text)
+    assert [alt for alt, _ in pictures] == ["A (box).", "No caption, no number."]
+    assert f"({pictures[0][1]})\n\n**Figure 1.1.** By Zeta (2001)." in text.replace("data:image/svg+xml;base64,", "")
     at = next(number for number, cell in enumerate(cells) if cell.source == "plot()")
     link = f"[Figure 1.1]({SITE}/book/start.html#fig-boxes)"
     assert cells[at + 1].source.startswith(f"**Figure 1.2.** After {link}, over two lines.")
     assert text.count("Figure 1.2.") == 1 and "Figure 1.3" not in text
     assert f"[the plot]({SITE}/book/start.html#fig-plot)" in text
-    svg = base64.b64decode(cells[0].attachments["boxes.svg"]["image/svg+xml"]).decode()
+    svg = base64.b64decode(pictures[0][1]).decode()
     element = ET.fromstring(svg)
     assert (element.attrib["width"], element.attrib["height"]) == ("40", "20")
-    assert "var(" not in svg and "boxes.svg" in cells[at + 1].attachments
+    assert "var(" not in svg
 
 
 def test_citations_are_by_author_and_year_and_end_in_a_list(tmp_path):
