@@ -19,6 +19,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from teaching import fresh, notebooks
 
 CHAPTERS = [page for page in toc.PAGES if "```{code-cell}" in (toc.ROOT / f"{page}.md").read_text(encoding="utf-8")]
+RECORDED = "book/vae/ablations"  # draws on recorded runs of digits
+WORD = re.compile(r'^DATA = "digits"', re.M)
 LACKING = notebooks.LACKING.split()
 STATE = """\
 import importlib.util, json, os, sys
@@ -196,6 +198,48 @@ def test_a_notebook_runs_to_its_end(machine, written, tmp_path, page):
     assert any(cell.outputs for cell in run_cells)
 
 
+def on_fashion(path: Path, before: str, folder: Path) -> Path:
+    """The notebook with one word changed, and a cell in front of that word."""
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert WORD.search(cells[1].source), "the word stands in the first cell of the chapter's own"
+    cells[1]["source"] = WORD.sub('DATA = "fashion"', cells[1].source, count=1)
+    notebook.cells.insert(1, new_code_cell(before))
+    changed = folder / path.name
+    nbformat.write(notebook, changed)
+    return changed
+
+
+@pytest.mark.parametrize("page", [page for page in CHAPTERS if page.count("/") == 2 and page != RECORDED])
+def test_the_first_cell_of_a_chapter_has_the_word_that_every_recipe_follows(written, page):
+    cells = [c.source for c in nbformat.read(written[page], as_version=4).cells if c.cell_type == "code"]
+    assert WORD.search(cells[1])
+    exercise = next((k for k, source in enumerate(cells) if "...  # your code here" in source), len(cells))
+    body = "\n".join(cells[1:exercise])
+    assert 'load("digits")' not in body and 'data="digits"' not in body
+    alone = re.findall(r"recipes\.get\(([^,()]*)\)", body)
+    assert not [name for name in alone if "patches" not in name and "emoji" not in name], alone
+
+
+@pytest.mark.parametrize("page", ["book/autoencoders/linear", "book/vae/elbo"])
+def test_one_word_takes_a_chapter_to_another_data_set(machine, written, tmp_path, page):
+    """Fashion-MNIST is not there; digits turned on their side, with the names of clothes, stand in for its files."""
+    stand_in = """
+import os
+import autoencoders as ae, numpy as np
+os.environ["AE_JOBS"] = "1"  # worker processes would look for the real files
+pictures = (ae.data.load("digits").images.transpose(2, 3) * 255).round().byte().numpy()
+labels = ae.data.load("digits").labels.numpy()
+full = ae.files.Full(np.concatenate([pictures, pictures]), np.tile(labels, 2), source="stand-in", checksum="")
+ae.files.read_fashion = lambda root, full=full: full
+"""
+    changed = nbformat.read(on_fashion(written[page], stand_in, tmp_path), as_version=4)
+    changed.cells.append(new_code_cell("print(digits.name, len(digits), digits.class_names[0])"))
+    nbformat.write(changed, tmp_path / "changed.ipynb")
+    done = fresh.run(tmp_path / "changed.ipynb", machine["python"], cache=tmp_path)
+    assert done.cells[-1].outputs[0].text == "fashion 20000 T-shirt/top\n"
+
+
 def test_another_data_set_without_a_network_is_a_clear_error(machine, written, tmp_path, monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -203,18 +247,10 @@ def test_another_data_set_without_a_network_is_a_clear_error(machine, written, t
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    notebook = nbformat.read(written["book/autoencoders/linear"], as_version=4)
-    word = re.compile(r'^(DATA = |\w+ = ae\.data\.load\()"digits"', re.M)
-    at = next(
-        number for number, cell in enumerate(notebook.cells) if cell.cell_type == "code" and word.search(cell.source)
-    )
-    notebook.cells[at]["source"] = word.sub(r'\1"fashion"', notebook.cells[at].source, count=1)
     # Debian's package of these files, where it is installed
     away = "import autoencoders.files\nautoencoders.files._DEBIAN_FASHION = autoencoders.files.Path('/nowhere')"
-    notebook.cells.insert(at, new_code_cell(away))
-    nbformat.write(notebook, tmp_path / "linear.ipynb")
     with pytest.raises(fresh.NotebookError) as caught:
-        fresh.run(tmp_path / "linear.ipynb", machine["python"], cache=tmp_path)
+        fresh.run(on_fashion(written["book/autoencoders/linear"], away, tmp_path), machine["python"], cache=tmp_path)
     said = str(caught.value)
     assert said.startswith("linear.ipynb stopped at")
     assert "ConnectionError: could not download train-images-idx3-ubyte.gz. Tried:\n  http" in said
