@@ -49,6 +49,11 @@ def test_the_book_is_within_its_budget(site):
     assert sum(cost.seconds for cost in budget.costs(toc.ROOT)) <= budget.TOLERANCE * budget.BOOK
 
 
+@pytest.fixture
+def without_cuda(monkeypatch):
+    monkeypatch.setattr(budget, "has_cuda", lambda: False)
+
+
 def write(root, pages):
     (root / "_build").mkdir()
     (root / "_build" / "chapter-times.json").write_text(json.dumps(pages))
@@ -75,7 +80,7 @@ def test_a_dear_page_and_a_dear_cell_are_marked_and_a_busy_machine_is_not_their_
     assert budget.costs(tmp_path / "nowhere") == []
 
 
-def test_a_page_with_too_much_memory_is_marked_however_fast_it_is(tmp_path):
+def test_a_page_with_too_much_memory_is_marked_however_fast_it_is(tmp_path, without_cuda):
     cells = [{"cell": "a", "seconds": 1.0}]
     over = {"slowdown": 3.0, "peak_memory_mb": budget.MEMORY + 1, "cells": cells}
     within = {"slowdown": 1.0, "peak_memory_mb": budget.MEMORY, "cells": cells}
@@ -83,6 +88,17 @@ def test_a_page_with_too_much_memory_is_marked_however_fast_it_is(tmp_path):
     found = budget.costs(tmp_path)
     assert [cost.page for cost in found if cost.is_over] == ["book/large"]
     assert "1601  over: memory" in budget.table(found) and "1600 MB, a cell" in budget.table(found)
+
+
+def test_libraries_for_a_gpu_are_not_held_against_a_page(tmp_path, monkeypatch):
+    page = {"slowdown": 1.0, "peak_memory_mb": budget.MEMORY + budget.CUDA, "cells": [{"cell": "a", "seconds": 1.0}]}
+    write(tmp_path, {"book/page": page})
+    monkeypatch.setattr(budget, "has_cuda", lambda: True)
+    assert [cost.memory for cost in budget.costs(tmp_path)] == [budget.MEMORY]
+    assert "less the 285 MB" in budget.table(budget.costs(tmp_path))
+    monkeypatch.setattr(budget, "has_cuda", lambda: False)
+    assert [cost.is_over_memory for cost in budget.costs(tmp_path)] == [True]
+    assert "285 MB" not in budget.table(budget.costs(tmp_path))
 
 
 def test_times_without_memory_are_shown_and_say_how_to_get_it(tmp_path):
