@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if given.command == "notebooks":
             made = notebooks.write(ROOT, given.dest, notebooks.Addresses.of(ROOT), given.package)
-            print(f"{len(made)} notebooks are in {given.dest}")
+            print(f"{len(made)} notebooks are in {given.dest}. The next call writes them anew: work on copies.")
             return 0
         if given.command == "execute":
             return fresh.execute(ROOT, given.pages, full=given.full)

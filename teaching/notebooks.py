@@ -21,9 +21,8 @@ from teaching import editions, markdown, numbering
 from teaching.source import Block, SourceError, parse
 
 CARRIED = ("binder", "code", "LICENSE")
-LACKING = (
-    "jaxtyping wadler-lindig"  # what the package needs and Colab lacks: `tests/teaching/test_fresh.py` looks for more
-)
+# What the package needs and Colab lacks; tests/teaching/test_fresh.py finds out if it is more.
+LACKING = "jaxtyping wadler-lindig"
 INSTALL = """\
 # Installs the book's package where it is missing. On Colab that is all it lacks, and PyTorch stays as it is;
 # on a machine without PyTorch leave out --no-deps, and pip brings whatever else is needed.
@@ -45,11 +44,12 @@ METADATA = {
     "language_info": {"name": "python"},
     "colab": {"provenance": []},
 }
+TITLE = "# Notebooks of All About Autoencoders"
 README = """\
-# Notebooks of All About Autoencoders
+{title}
 
-A notebook for each chapter of [the book]({site}), made from its source; changes belong there. The first cell of each
-installs the package in `code/` where it is missing. In Binder this branch is an environment that has it.
+A notebook for each chapter of {book}, made from its source; changes belong there. The first cell of each installs the
+package in `code/` where it is missing. In Binder this branch is an environment that has it.
 """
 
 
@@ -110,7 +110,10 @@ def write(
 
     Raises:
         SourceError: a chapter has something in it that no notebook can show, with file and line.
+        ValueError: `dest` holds something else, which would be lost.
     """
+    if not only_notebooks and dest.exists() and any(dest.iterdir()) and not _is_ours(dest):
+        raise ValueError(f"{dest} is not empty and holds no notebooks of the book: choose an empty folder")
     book = markdown.Book(root, numbering.of_book(root), addresses.site, addresses.diagrams)
     made = {page: convert(page, book, package or addresses.package) for page in chapters(book)}
     if not only_notebooks:
@@ -128,8 +131,14 @@ def write(
         (dest / "diagrams").mkdir()
         for name in sorted(_diagrams(book)):
             (dest / "diagrams" / f"{name}.svg").write_text(markdown.diagram(root, name), encoding="utf-8")
-        (dest / "README.md").write_text(README.format(site=addresses.site or addresses.repository), encoding="utf-8")
+        text = README.format(title=TITLE, book=f"[the book]({addresses.site})" if addresses.site else "the book")
+        (dest / "README.md").write_text(text, encoding="utf-8")
     return written
+
+
+def _is_ours(dest: Path) -> bool:
+    readme = dest / "README.md"
+    return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(TITLE)
 
 
 def _diagrams(book: markdown.Book) -> set[str]:

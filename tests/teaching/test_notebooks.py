@@ -781,3 +781,20 @@ def test_the_command_says_what_it_made_and_what_is_wrong(tmp_path, unset, capsys
     unset.setenv("AE_REPOSITORY_URL", "https://example.org/a/b")
     assert __main__.main(["notebooks", str(tmp_path / "made")]) == 1
     assert "AE_REPOSITORY_URL" in capsys.readouterr().err
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
+    root = small_book(tmp_path / "root", "# Start\n" + CELL)
+    dest = tmp_path / "mine"
+    dest.mkdir()
+    (dest / "README.md").write_text("# My notes\n")
+    with pytest.raises(ValueError, match="choose an empty folder"):
+        notebooks.write(root, dest, notebooks.Addresses())
+    assert (dest / "README.md").read_text() == "# My notes\n"
+
+
+def test_notebooks_are_written_over_those_of_before(folder):
+    stale = folder / "book" / "stale.ipynb"
+    stale.write_text("{}")
+    notebooks.write(toc.ROOT, folder, ADDRESSES)
+    assert not stale.exists() and (folder / "README.md").read_text().startswith(notebooks.TITLE)
