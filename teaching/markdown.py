@@ -136,7 +136,10 @@ def directive(block: Block, title: str, body: str, number: str, book: Book) -> s
     if name == "dropdown":
         return f"<details><summary>{title}</summary>\n\n{body.strip()}\n\n</details>"
     if name == "prf:proof":
-        return f"*Proof.* {body.strip()} ∎"
+        text = body.strip()
+        return (
+            f"*Proof.* {text}\n\n∎" if text.endswith("$$") else f"*Proof.* {text} ∎"
+        )  # nothing follows $$ on its line
     if name.startswith("prf:"):
         return _boxed(f"**{number}{f' ({title})' if title else ''}.** {body.strip()}")
     if name == "list-table":

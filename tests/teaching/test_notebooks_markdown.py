@@ -73,6 +73,13 @@ def test_boxes_are_quotations_with_markdown_inside(opening, whole):
     assert box.startswith("<blockquote>\n\n**") and box.endswith(" Text.\n\n</blockquote>")
 
 
+@pytest.mark.parametrize("end", ["Hence.", "$$\nx = y .\n$$"])
+def test_nothing_follows_display_mathematics_at_the_end_of_a_proof(end, whole):
+    (block,) = parse("```{prf:proof}\nText.\n```", "chapter.md")
+    proof = markdown.directive(block, "", end, "", markdown.Book(ROOT, whole, ""))
+    assert proof.startswith("*Proof.* ") and proof.endswith("∎") and "$$ ∎" not in proof
+
+
 def test_addresses_in_references_are_links():
     (entry,) = Bibliography(ROOT / "book" / "references.bib").entries({"matthey2017dsprites"})
     assert "\\url" not in entry and "](https://github.com/deepmind/dsprites-dataset/)" in entry
