@@ -24,8 +24,8 @@ CARRIED = ("binder", "code", "LICENSE")
 # What the package needs and Colab lacks; tests/teaching/test_fresh.py finds out if it is more.
 LACKING = "jaxtyping wadler-lindig"
 INSTALL = """\
-# Installs the book's package where it is missing. On Colab that is all it lacks, and PyTorch stays as it is;
-# on a machine without PyTorch leave out --no-deps, and pip brings whatever else is needed.
+# Run this cell first. It installs the book's package where it is missing, in some seconds; PyTorch stays as it is.
+# Nothing else is missing on Colab. On a machine without PyTorch leave out --no-deps, and pip brings what is needed.
 from importlib.metadata import PackageNotFoundError, version
 
 try:
