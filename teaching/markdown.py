@@ -137,9 +137,8 @@ def directive(block: Block, title: str, body: str, number: str, book: Book) -> s
         return f"<details><summary>{title}</summary>\n\n{body.strip()}\n\n</details>"
     if name == "prf:proof":
         text = body.strip()
-        return (
-            f"*Proof.* {text}\n\n∎" if text.endswith("$$") else f"*Proof.* {text} ∎"
-        )  # nothing follows $$ on its line
+        end = "\n\n∎" if text.endswith("$$") else " ∎"  # nothing follows $$ on its line
+        return f"*Proof.* {text}{end}"
     if name.startswith("prf:"):
         return _boxed(f"**{number}{f' ({title})' if title else ''}.** {body.strip()}")
     if name == "list-table":
