@@ -66,6 +66,12 @@ def watch(page: Page) -> Page:
     return page
 
 
+@pytest.fixture(scope="session")
+def watched() -> Callable[[Page], Page]:
+    """`watched(page)`: the page, which from now on keeps its `errors` and `foreign` requests."""
+    return watch
+
+
 @pytest.fixture
 def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     """`open_page(width=375, theme="dark", has_touch=True)`: a fresh context and a watched page in it.

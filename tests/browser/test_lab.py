@@ -11,14 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from conftest import watch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -130,7 +129,7 @@ def _until_it_answers(lab: Lab, server: subprocess.Popen[bytes], log: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def desk(lab: Lab, chromium: Browser) -> Iterator[Page]:
+def desk(lab: Lab, chromium: Browser, watched: Callable[[Page], Page]) -> Iterator[Page]:
     """A page with JupyterLab on it, which starts no kernels: there are many notebooks to read."""
 
     def configure(route: Route) -> None:
@@ -139,7 +138,7 @@ def desk(lab: Lab, chromium: Browser) -> Iterator[Page]:
         route.fulfill(response=started, body=started.text().replace(asked % "true", asked % "false"))
 
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = watch(context.new_page())
+    page = watched(context.new_page())
     page.route("**/lab?token=*", configure)
     page.set_default_timeout(PATIENCE)
     page.goto(f"{lab.address}/lab?token={lab.token}")
