@@ -55,11 +55,21 @@ def check(block: Block, path: str, book: Book, *, is_inside: bool = False) -> No
     """Refuse what has no form in a notebook; `is_inside` says that the block stands inside a directive.
 
     Raises:
-        SourceError: a directive or role that is not converted, a reference to nothing, or a cell, heading or exercise
-            inside a directive, where it could not begin a cell; with file and line.
+        SourceError: a directive or role that is not converted, a reference, diagram or function that does not exist, a
+            diagram without `:alt:`, or a cell, heading or exercise inside a directive, where it could not begin a cell;
+            with file and line.
     """
     if block.kind == "directive" and block.name not in DIRECTIVES and not block.name.startswith("prf:"):
         raise SourceError(path, block.line, f"no notebook can show the directive `{{{block.name}}}`")
+    try:
+        if block.name == "diagram":
+            diagram(book.root, block.argument.strip())
+        if block.name == "source":
+            source_of(block.argument.strip())
+    except (LookupError, OSError, ValueError) as error:
+        raise SourceError(path, block.line, f"{{{block.name}}} {block.argument.strip()}: {error}") from error
+    if block.name == "diagram" and not str(block.options.get("alt", "")).strip():
+        raise SourceError(path, block.line, f"{{diagram}} {block.argument.strip()}: say in `:alt:` what it shows")
     if is_inside and block.name in ("code-cell", "exercise", "exercise-start"):
         raise SourceError(path, block.line, f"`{{{block.name}}}` inside a directive could not begin a cell")
     for offset, line in enumerate(block.lines if is_inside and block.kind == "text" else ()):

@@ -266,6 +266,3 @@ class _Maker:
 
     def _inline(self, text: str) -> str:
         return markdown.inline(text, self.page, self.book, self.cited)
-
-
-__all__ = ["Addresses", "SourceError", "chapters", "convert", "write"]

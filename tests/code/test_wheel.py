@@ -8,8 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import toc
 
-CODE = Path(__file__).parents[2] / "code"
+from teaching import fresh
+
 PROGRAM = """
 import autoencoders
 from autoencoders import data, recipes
@@ -23,29 +25,7 @@ print(history)
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "code"
-    source.mkdir()
-    tracked = subprocess.run(
-        ["git", "ls-files", "."], cwd=CODE, capture_output=True, text=True, check=True
-    ).stdout.split()
-    for name in tracked:  # a copy, so that building leaves nothing in the repository
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((CODE / name).read_bytes())
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(folder),
-        str(source),
-    ]
-    subprocess.run(build, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    return fresh.wheel(toc.ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_carries_data_and_javascript_and_no_tools(wheel):

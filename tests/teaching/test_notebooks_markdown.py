@@ -10,7 +10,7 @@ import pytest
 from teaching import markdown, numbering
 from teaching.citations import Bibliography
 from teaching.notebooks import Addresses, write
-from teaching.source import parse
+from teaching.source import SourceError, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,3 +83,17 @@ def test_nothing_follows_display_mathematics_at_the_end_of_a_proof(end, whole):
 def test_addresses_in_references_are_links():
     (entry,) = Bibliography(ROOT / "book" / "references.bib").entries({"matthey2017dsprites"})
     assert "\\url" not in entry and "](https://github.com/deepmind/dsprites-dataset/)" in entry
+
+
+@pytest.mark.parametrize(
+    ("directive", "message"),
+    [
+        ("```{diagram} nowhere\n:alt: A.\n```", "{diagram} nowhere: .*No such file"),
+        ("```{diagram} elbo-gap\n```", "{diagram} elbo-gap: say in `:alt:`"),
+        ("```{source} textwrap.outdent\n```", "{source} textwrap.outdent: .*has no `outdent`"),
+    ],
+)
+def test_what_is_shown_has_to_exist(directive, message, whole):
+    block = parse(f"# Title\n\n{directive}\n", "book/start.md")[1]
+    with pytest.raises(SourceError, match=rf"^book/start\.md:3: {message}"):
+        markdown.check(block, "book/start.md", markdown.Book(ROOT, whole, ""))
