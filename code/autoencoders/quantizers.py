@@ -1,0 +1,280 @@
+"""Vector quantizers: each vector of a code map becomes the nearest of K learned ones. Maps are `(b, d, *places)`."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn import functional as F
+
+_CHUNK = 2**22  # distances held at a time: 16 MB of float32
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What a quantizer makes of a map of vectors. Both losses are sums over a map's numbers, unweighted.
+
+    Args:
+        values: the chosen codes, in the map's places; the gradient passes straight through them to the encoder.
+        indices: which code was chosen at each place.
+        codebook_loss: squared distance from each code to the vectors it was chosen for; it moves the codebook alone.
+        commitment_loss: the same number; it moves the encoder alone.
+    """
+
+    values: Float[Tensor, "b d *places"]
+    indices: Int[Tensor, "b *places"]
+    codebook_loss: Float[Tensor, "b"]
+    commitment_loss: Float[Tensor, "b"]
+
+
+@torch.no_grad()
+def nearest_code(z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Int[Tensor, "n"]:
+    """The index of the code nearest to each vector; of codes equally near, the first.
+
+    Distances are compared as |c|^2 / 2 - z.c. Both are first taken relative to the codebook's mean: an offset that they
+    have in common, large against their differences, would leave nothing of these. Memory is bounded whatever n and k are.
+
+    Raises:
+        ValueError: the codebook is empty, or the vectors and the codes differ in length.
+    """
+    if codebook.dim() != 2 or len(codebook) < 1:
+        raise ValueError(f"a codebook is a matrix with a code in each row, at least one, not {tuple(codebook.shape)}")
+    if z.dim() != 2 or z.shape[1] != codebook.shape[1]:
+        raise ValueError(
+            f"each row of z has to be as long as a code, {codebook.shape[1]} numbers, but z is {tuple(z.shape)}"
+        )
+    center = codebook.mean(0)
+    codes = codebook - center
+    half = codes.square().sum(1) / 2
+    rows = max(1, _CHUNK // len(codes))
+    chunks = [torch.addmm(half, some - center, codes.T, alpha=-1).argmin(1) for some in z.split(rows)]
+    return torch.cat(chunks) if chunks else torch.empty(0, dtype=torch.int64, device=z.device)
+
+
+def pooled_perplexity(counts: Float[Tensor, "k"] | Int[Tensor, "k"]) -> float:
+    """exp of the entropy of the codes' shares, from 1 to K. The counts are to be those of a whole data set.
+
+    Raises:
+        ValueError: no code was counted.
+    """
+    total = counts.sum()
+    if total <= 0:
+        raise ValueError("perplexity is that of codes in use: count the indices of at least one map")
+    shares = counts.double() / total
+    return float(torch.special.entr(shares).sum().exp())
+
+
+class Codebook(nn.Module):
+    """K codes of d numbers, and how a map is replaced by them; subclasses say what moves the codes.
+
+    Raises:
+        ValueError: `codes` or `width` is less than 1.
+    """
+
+    codes: Tensor
+
+    def __init__(self, codes: int, width: int):
+        super().__init__()
+        if codes < 1 or width < 1:
+            raise ValueError(f"a codebook has at least one code of at least one number, not {codes} of {width}")
+
+    def forward(self, z: Float[Tensor, "b d *places"]) -> Quantized:
+        """Raises:
+        ValueError: the map's vectors are not as long as the codes.
+        """
+        indices = self.indices(z)
+        chosen = self.values(indices)
+        codebook_loss = (chosen - z.detach()).square().flatten(1).sum(1)
+        commitment_loss = (z - chosen.detach()).square().flatten(1).sum(1)
+        return Quantized(z + (chosen - z).detach(), indices, codebook_loss, commitment_loss)
+
+    def indices(self, z: Float[Tensor, "b d *places"]) -> Int[Tensor, "b *places"]:
+        """The nearest code at each place."""
+        width = self.codes.shape[1]
+        if z.dim() < 2 or z.shape[1] != width:
+            raise ValueError(f"the codes have {width} numbers, so a map is (b, {width}, ...), not {tuple(z.shape)}")
+        vectors = z.movedim(1, -1)
+        return nearest_code(vectors.reshape(-1, width), self.codes).view(vectors.shape[:-1])
+
+    def values(self, indices: Int[Tensor, "b *places"]) -> Float[Tensor, "b d *places"]:
+        """The map of codes that a map of indices stands for.
+
+        Raises:
+            ValueError: an index is not of a code.
+        """
+        k = len(self.codes)
+        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < k:
+            raise ValueError(
+                f"there are {k} codes, 0 to {k - 1}, but the indices go from {int(indices.min())} to {int(indices.max())}"
+            )
+        return F.embedding(indices, self.codes).movedim(-1, 1)
+
+    @torch.no_grad()
+    def initialize(self, z: Float[Tensor, "b d *places"], *, seed: int = 0) -> None:
+        """Put the codes where k-means (Lloyd, k-means++ start) finds the centers of the vectors of some maps.
+
+        Raises:
+            ValueError: there are fewer vectors than codes.
+        """
+        from sklearn.cluster import KMeans
+
+        vectors = z.movedim(1, -1).reshape(-1, self.codes.shape[1])
+        if len(vectors) < len(self.codes):
+            raise ValueError(f"k-means with {len(self.codes)} centers needs as many vectors, not {len(vectors)}")
+        means = KMeans(len(self.codes), n_init=cast(Any, 1), max_iter=20, random_state=seed)
+        found = means.fit(vectors.cpu().numpy())
+        self._put(torch.as_tensor(found.cluster_centers_, dtype=self.codes.dtype, device=self.codes.device))
+
+    def _put(self, codes: Float[Tensor, "k d"]) -> None:
+        self.codes.data.copy_(codes)
+
+
+class GradientCodebook(Codebook):
+    """Codes that gradient descent moves, on the codebook loss (van den Oord et al. 2017)."""
+
+    def __init__(self, codes: int, width: int):
+        super().__init__(codes, width)
+        self.codes = nn.Parameter(torch.empty(codes, width).uniform_(-1 / codes, 1 / codes))
+
+
+class MovingAverageCodebook(Codebook):
+    """Codes that are averages over the vectors lately assigned to them (van den Oord et al. 2017, appendix A.1).
+
+    A code is `sums / counts`, two decaying sums over training batches. They start as if each code had been chosen once,
+    by itself. For the division the counts are smoothed without changing their total, and a code that nothing was
+    assigned to stays where it is. In training each call first quantizes with the codes it found and then moves them; in
+    evaluation nothing moves. Under `torch.distributed` the sums run over all processes.
+
+    Args:
+        decay: share of the old sums that each batch keeps.
+        smoothing: added to each count before the counts are scaled back to their total (Laplace).
+        restart: a code whose count has fallen below this is moved to a vector of the batch; 0 never does that.
+
+    Raises:
+        ValueError: `decay` is not in [0, 1), or `smoothing` or `restart` is negative.
+    """
+
+    counts: Tensor
+    sums: Tensor
+
+    def __init__(
+        self,
+        codes: int,
+        width: int,
+        *,
+        decay: float = 0.99,
+        smoothing: float = 1e-5,
+        restart: float = 0.0,
+        seed: int = 0,
+    ):
+        super().__init__(codes, width)
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay is the share that is kept, from 0 to below 1, not {decay}")
+        if smoothing < 0 or restart < 0:
+            raise ValueError(f"smoothing and restart are counts, at least 0, not {smoothing} and {restart}")
+        self.decay, self.smoothing, self.restart = decay, smoothing, restart
+        self.register_buffer("codes", torch.empty(codes, width).uniform_(-1 / codes, 1 / codes))
+        self.register_buffer("counts", torch.ones(codes))
+        self.register_buffer("sums", self.codes.clone())
+        self.register_buffer("steps", torch.tensor(seed * 2**32))  # the seed of the next restart
+
+    def forward(self, z: Float[Tensor, "b d *places"]) -> Quantized:
+        quantized = super().forward(z)
+        if self.training:
+            self.update(z.detach(), quantized.indices)
+        return quantized
+
+    @torch.no_grad()
+    def update(self, z: Float[Tensor, "b d *places"], indices: Int[Tensor, "b *places"]) -> None:
+        """Move the codes toward the vectors they were chosen for."""
+        vectors, chosen = z.movedim(1, -1).reshape(-1, z.shape[1]), indices.flatten()
+        counts = torch.bincount(chosen, minlength=len(self.codes)).to(self.counts.dtype)
+        sums = torch.zeros_like(self.sums).index_add_(0, chosen, vectors)
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(counts)
+            dist.all_reduce(sums)
+        self.counts.mul_(self.decay).add_(counts, alpha=1 - self.decay)
+        self.sums.mul_(self.decay).add_(sums, alpha=1 - self.decay)
+        used = counts > 0
+        total = self.counts.sum()
+        smoothed = (self.counts + self.smoothing) * (total / (total + len(self.counts) * self.smoothing))
+        self.codes[used] = (self.sums / smoothed[:, None])[used]
+        if self.restart:
+            self._restart(vectors)
+
+    def _restart(self, vectors: Float[Tensor, "n d"]) -> None:
+        """Move codes that have fallen out of use to vectors of the batch, with the statistics of a new code."""
+        dead = self.counts < self.restart
+        generator = torch.Generator().manual_seed(int(self.steps))
+        self.steps += 1
+        if not dead.any():
+            return
+        picked = torch.randint(len(vectors), (int(dead.sum()),), generator=generator)
+        fresh = vectors[picked.to(vectors.device)]
+        if dist.is_available() and dist.is_initialized():
+            dist.broadcast(fresh, 0)
+        self.codes[dead], self.sums[dead], self.counts[dead] = fresh, fresh, 1.0
+
+    def _put(self, codes: Float[Tensor, "k d"]) -> None:
+        super()._put(codes)
+        self.sums.copy_(codes)
+        self.counts.fill_(1.0)
+
+
+class ScalarQuantizer(nn.Module):
+    """Finite scalar quantization: every coordinate is bounded and rounded to its own few levels (Mentzer et al. 2023).
+
+    The codebook is the grid of all combinations and is not learned, so both losses are zero.
+
+    Args:
+        levels: how many values each coordinate may take; their product is the number of codes.
+
+    Raises:
+        ValueError: no coordinate, or one with fewer than two levels.
+    """
+
+    def __init__(self, levels: tuple[int, ...]):
+        super().__init__()
+        if not levels or min(levels) < 2:
+            raise ValueError(f"each coordinate needs at least two levels, not {levels}")
+        self.levels = tuple(levels)
+        self.register_buffer("_levels", torch.tensor(levels))
+        basis = torch.cumprod(torch.tensor((1, *levels[:-1])), 0)
+        self.register_buffer("_basis", basis)
+
+    @property
+    def size(self) -> int:
+        """The number of codes."""
+        return int(cast(Tensor, self._levels).prod())
+
+    def forward(self, z: Float[Tensor, "b d *places"]) -> Quantized:
+        """Raises:
+        ValueError: the map has not one channel for each coordinate.
+        """
+        if z.dim() < 2 or z.shape[1] != len(self.levels):
+            raise ValueError(f"a map for levels {self.levels} is (b, {len(self.levels)}, ...), not {tuple(z.shape)}")
+        levels = cast(Tensor, self._levels).view(-1, *[1] * (z.dim() - 2))
+        half = (levels - 1) / 2
+        bounded = (torch.tanh(z) + 1) * half  # from 0 to levels - 1
+        steps = bounded.round()
+        values = (bounded + (steps - bounded).detach()) / half - 1
+        basis = cast(Tensor, self._basis).view_as(levels)
+        zero = z.new_zeros(len(z))
+        return Quantized(values, (steps.long() * basis).sum(1), zero, zero)
+
+    def values(self, indices: Int[Tensor, "b *places"]) -> Float[Tensor, "b d *places"]:
+        """The map that a map of indices stands for.
+
+        Raises:
+            ValueError: an index is not of a code.
+        """
+        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < self.size:
+            raise ValueError(
+                f"there are {self.size} codes, but the indices go from {int(indices.min())} to {int(indices.max())}"
+            )
+        shape = (-1, *[1] * (indices.dim() - 1))
+        levels, basis = cast(Tensor, self._levels).view(shape), cast(Tensor, self._basis).view(shape)
+        steps = indices[:, None] // basis % levels
+        return steps / ((levels - 1) / 2) - 1
