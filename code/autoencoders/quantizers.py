@@ -30,7 +30,7 @@ class Quantized:
 
 
 @torch.no_grad()
-def nearest_code(z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Int[Tensor, "n"]:
+def nearest_code(z: Float[Tensor, "n d"], codebook: Float[Tensor, "k width"]) -> Int[Tensor, "n"]:
     """The index of the code nearest to each vector; of codes equally near, the first.
 
     Distances are compared as |c|^2 / 2 - z.c. Both are first taken relative to the codebook's mean: an offset that they
