@@ -158,6 +158,7 @@ class MovingAverageCodebook(Codebook):
 
     counts: Tensor
     sums: Tensor
+    draws: Tensor
 
     def __init__(
         self,
@@ -178,7 +179,7 @@ class MovingAverageCodebook(Codebook):
         self.register_buffer("codes", torch.empty(codes, width).uniform_(-1 / codes, 1 / codes))
         self.register_buffer("counts", torch.ones(codes))
         self.register_buffer("sums", self.codes.clone())
-        self.register_buffer("steps", torch.tensor(seed * 2**32))  # the seed of the next restart
+        self.register_buffer("draws", torch.tensor(seed * 1_000_003 % 2**32))  # the seed of the next restart
 
     def forward(self, z: Float[Tensor, "b d *places"]) -> Quantized:
         quantized = super().forward(z)
@@ -207,8 +208,8 @@ class MovingAverageCodebook(Codebook):
     def _restart(self, vectors: Float[Tensor, "n d"]) -> None:
         """Move codes that have fallen out of use to vectors of the batch, with the statistics of a new code."""
         dead = self.counts < self.restart
-        generator = torch.Generator().manual_seed(int(self.steps))
-        self.steps += 1
+        generator = torch.Generator().manual_seed(int(self.draws))
+        self.draws += 1
         if not dead.any():
             return
         picked = torch.randint(len(vectors), (int(dead.sum()),), generator=generator)
