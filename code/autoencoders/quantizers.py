@@ -10,6 +10,7 @@ from torch import distributed as dist
 from torch.nn import functional as F
 
 _CHUNK = 2**22  # distances held at a time: 16 MB of float32
+_START = 10_000  # vectors that a start by k-means looks at
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,7 @@ class Codebook(nn.Module):
 
     def indices(self, z: Float[Tensor, "b d *places"]) -> Int[Tensor, "b *places"]:
         """The nearest code at each place."""
-        width = self.codes.shape[1]
-        if z.dim() < 2 or z.shape[1] != width:
-            raise ValueError(f"the codes have {width} numbers, so a map is (b, {width}, ...), not {tuple(z.shape)}")
-        vectors = z.movedim(1, -1)
-        return nearest_code(vectors.reshape(-1, width), self.codes).view(vectors.shape[:-1])
+        return nearest_code(self._vectors(z), self.codes).view(len(z), *z.shape[2:])
 
     def values(self, indices: Int[Tensor, "b *places"]) -> Float[Tensor, "b d *places"]:
         """The map of codes that a map of indices stands for.
@@ -116,16 +113,22 @@ class Codebook(nn.Module):
         """Put the codes where k-means (Lloyd, k-means++ start) finds the centers of the vectors of some maps.
 
         Raises:
-            ValueError: there are fewer vectors than codes.
+            ValueError: there are fewer vectors than codes, or they are not as long as the codes.
         """
         from sklearn.cluster import KMeans
 
-        vectors = z.movedim(1, -1).reshape(-1, self.codes.shape[1])
+        vectors = self._vectors(z).to(self.codes.dtype)
         if len(vectors) < len(self.codes):
             raise ValueError(f"k-means with {len(self.codes)} centers needs as many vectors, not {len(vectors)}")
         means = KMeans(len(self.codes), n_init=cast(Any, 1), max_iter=20, random_state=seed)
         found = means.fit(vectors.cpu().numpy())
         self._put(torch.as_tensor(found.cluster_centers_, dtype=self.codes.dtype, device=self.codes.device))
+
+    def _vectors(self, z: Float[Tensor, "b d *places"]) -> Float[Tensor, "n d"]:
+        width = self.codes.shape[1]
+        if z.dim() < 2 or z.shape[1] != width:
+            raise ValueError(f"the codes have {width} numbers, so a map is (b, {width}, ...), not {tuple(z.shape)}")
+        return z.movedim(1, -1).reshape(-1, width)
 
     def _put(self, codes: Float[Tensor, "k d"]) -> None:
         self.codes.data.copy_(codes)
@@ -151,14 +154,20 @@ class MovingAverageCodebook(Codebook):
         decay: share of the old sums that each batch keeps.
         smoothing: added to each count before the counts are scaled back to their total (Laplace).
         restart: a code whose count has fallen below this is moved to a vector of the batch; 0 never does that.
+        start: `"uniform"` draws the first codes near zero; `"k-means"` finds them among the vectors of the first
+            training batch, once, before it is quantized. Up to 10,000 of its vectors are looked at, and under
+            `torch.distributed` those of process 0. A saved state remembers whether that has happened.
+        seed: of restarts and of k-means.
 
     Raises:
-        ValueError: `decay` is not in [0, 1), or `smoothing` or `restart` is negative.
+        ValueError: `decay` is not in [0, 1), `smoothing` or `restart` is negative, or `start` is neither of the two.
+            In training: the first batch has fewer vectors than there are codes and `start` is `"k-means"`.
     """
 
     counts: Tensor
     sums: Tensor
     draws: Tensor
+    started: Tensor
 
     def __init__(
         self,
@@ -168,6 +177,7 @@ class MovingAverageCodebook(Codebook):
         decay: float = 0.99,
         smoothing: float = 1e-5,
         restart: float = 0.0,
+        start: str = "uniform",
         seed: int = 0,
     ):
         super().__init__(codes, width)
@@ -175,13 +185,18 @@ class MovingAverageCodebook(Codebook):
             raise ValueError(f"decay is the share that is kept, from 0 to below 1, not {decay}")
         if smoothing < 0 or restart < 0:
             raise ValueError(f"smoothing and restart are counts, at least 0, not {smoothing} and {restart}")
-        self.decay, self.smoothing, self.restart = decay, smoothing, restart
+        if start not in ("uniform", "k-means"):
+            raise ValueError(f'codes start "uniform" or by "k-means", not {start!r}')
+        self.decay, self.smoothing, self.restart, self.seed = decay, smoothing, restart, seed
         self.register_buffer("codes", torch.empty(codes, width).uniform_(-1 / codes, 1 / codes))
         self.register_buffer("counts", torch.ones(codes))
         self.register_buffer("sums", self.codes.clone())
         self.register_buffer("draws", torch.tensor(seed * 1_000_003 % 2**32))  # the seed of the next restart
+        self.register_buffer("started", torch.tensor(start == "uniform"))
 
     def forward(self, z: Float[Tensor, "b d *places"]) -> Quantized:
+        if self.training and not self.started:
+            self._start(z)
         quantized = super().forward(z)
         if self.training:
             self.update(z.detach(), quantized.indices)
@@ -190,7 +205,7 @@ class MovingAverageCodebook(Codebook):
     @torch.no_grad()
     def update(self, z: Float[Tensor, "b d *places"], indices: Int[Tensor, "b *places"]) -> None:
         """Move the codes toward the vectors they were chosen for."""
-        vectors, chosen = z.movedim(1, -1).reshape(-1, z.shape[1]), indices.flatten()
+        vectors, chosen = self._vectors(z), indices.flatten()
         counts = torch.bincount(chosen, minlength=len(self.codes)).to(self.counts.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, chosen, vectors)
         if dist.is_available() and dist.is_initialized():
@@ -204,6 +219,17 @@ class MovingAverageCodebook(Codebook):
         self.codes[used] = (self.sums / smoothed[:, None])[used]
         if self.restart:
             self._restart(vectors)
+
+    @torch.no_grad()
+    def _start(self, z: Float[Tensor, "b d *places"]) -> None:
+        vectors = self._vectors(z)
+        if len(vectors) > _START:
+            order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(self.seed))
+            vectors = vectors[order[:_START].to(vectors.device)]
+        self.initialize(vectors, seed=self.seed % 2**32)
+        if dist.is_available() and dist.is_initialized():
+            dist.broadcast(self.codes, 0)
+            self._put(self.codes)
 
     def _restart(self, vectors: Float[Tensor, "n d"]) -> None:
         """Move codes that have fallen out of use to vectors of the batch, with the statistics of a new code."""
@@ -222,6 +248,7 @@ class MovingAverageCodebook(Codebook):
         super()._put(codes)
         self.sums.copy_(codes)
         self.counts.fill_(1.0)
+        self.started.fill_(True)
 
 
 class ScalarQuantizer(nn.Module):

@@ -208,6 +208,42 @@ def test_restarts_are_a_function_of_the_seed():
     assert not torch.equal(run(1), run(2))
 
 
+def test_k_means_on_the_first_training_batch_starts_the_codes_once():
+    z = seeded(30, 2, 4)
+    by_hand, lazy = average(seed=3), average(start="k-means", seed=3)
+    lazy.eval()(z)
+    assert not lazy.started and torch.equal(lazy.codes, average().codes), "evaluation starts nothing"
+    by_hand.initialize(z, seed=3)
+    quantized = lazy.train()(z)
+    assert torch.equal(quantized.indices, by_hand.indices(z))
+    assert torch.equal(quantized.codebook_loss, by_hand(z).codebook_loss)
+    assert torch.equal(lazy.codes, by_hand.codes) and torch.equal(lazy.sums, by_hand.sums)
+    resumed = average(start="k-means", seed=3)
+    resumed.load_state_dict(lazy.state_dict())
+    for codebook in (lazy, resumed, by_hand):
+        codebook(seeded(30, 2, 4, seed=9))
+    assert torch.equal(lazy.codes, by_hand.codes), "the second batch moves the codes as any other"
+    assert torch.equal(resumed.codes, by_hand.codes)
+
+
+def test_a_start_by_k_means_is_a_function_of_its_seed_and_looks_at_so_many_vectors(monkeypatch):
+    z = seeded(500, 2)
+
+    def started(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed + 50)
+        codebook = quantizers.MovingAverageCodebook(6, 2, start="k-means", seed=seed)
+        codebook(z)
+        return codebook.codes
+
+    assert torch.equal(started(1), started(1)) and not torch.equal(started(1), started(2))
+    monkeypatch.setattr(quantizers, "_START", 6)
+    codebook = quantizers.MovingAverageCodebook(6, 2, start="k-means", decay=0.0)
+    codebook._start(z)
+    assert all(any(torch.allclose(code, vector) for vector in z) for code in codebook.codes), (
+        "six centers of six vectors"
+    )
+
+
 def test_perplexity_is_of_pooled_counts():
     """T7: averaged over batches that use two codes each it would be 2."""
     batches = [torch.tensor([2 * i, 2 * i + 1] * 8) for i in range(4)]
@@ -218,9 +254,9 @@ def test_perplexity_is_of_pooled_counts():
         quantizers.pooled_perplexity(torch.zeros(3))
 
 
-def _process(rank: int, world: int, port: int, folder: str) -> None:
+def _process(rank: int, world: int, port: int, folder: str, start: str) -> None:
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
-    codebook = average(decay=0.8, restart=0.05)
+    codebook = average(decay=0.8, restart=0.05, start=start)
     for step in range(6):
         z = seeded(40, 2, seed=step)
         codebook(z.chunk(world)[rank])
@@ -228,14 +264,17 @@ def _process(rank: int, world: int, port: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-def test_two_processes_move_one_codebook(tmp_path):
+@pytest.mark.parametrize("start", ["uniform", "k-means"])
+def test_two_processes_move_one_codebook(tmp_path, start):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    mp.spawn(_process, (2, port, str(tmp_path)), nprocs=2)
+    mp.spawn(_process, (2, port, str(tmp_path), start), nprocs=2)
     found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
     alone = average(decay=0.8, restart=0.05)
+    if start == "k-means":
+        alone.initialize(seeded(40, 2).chunk(2)[0])  # process 0's
     for step in range(6):
         alone(seeded(40, 2, seed=step))
     assert torch.allclose(alone.codes, found[0]["codes"], atol=1e-5)
@@ -270,6 +309,12 @@ def test_scalar_quantization_lets_the_gradient_of_the_bound_through():
         (lambda: quantizers.MovingAverageCodebook(4, 0), "at least one code"),
         (lambda: quantizers.MovingAverageCodebook(4, 2, decay=1.0), "from 0 to below 1"),
         (lambda: quantizers.MovingAverageCodebook(4, 2, restart=-1), "at least 0"),
+        (lambda: quantizers.MovingAverageCodebook(4, 2, start="zero"), '"uniform" or by "k-means", not \'zero\''),
+        (
+            lambda: quantizers.MovingAverageCodebook(4, 2, start="k-means")(torch.zeros(1, 2, 3)),
+            "needs as many vectors, not 3",
+        ),
+        (lambda: quantizers.GradientCodebook(4, 2).initialize(torch.zeros(6, 4)), r"a map is \(b, 2, "),
         (
             lambda: quantizers.GradientCodebook(4, 2)(torch.zeros(2, 3, 4)),
             r"a map is \(b, 2, \.\.\.\), not \(2, 3, 4\)",
