@@ -18,6 +18,8 @@ _MODULES = (
     "latents",
     "networks",
     "quantizers",
+    "reading_order",
+    "transformer",
     "autoregressive",
     "vqvae",
     "models",

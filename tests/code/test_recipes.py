@@ -66,7 +66,7 @@ def test_nothing_that_changes_the_result_meets_an_old_cache(quick, change, monke
     elif change == "version":
         monkeypatch.setattr("autoencoders.__version__", "99")
     else:
-        monkeypatch.setattr("autoencoders.recipe._source_digest", lambda: "edited")
+        monkeypatch.setattr("autoencoders.runs._source_digest", lambda: "edited")
     assert recipe._cache_path(seed) != old
 
 
