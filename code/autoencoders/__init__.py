@@ -50,6 +50,7 @@ _MODULES = (
     "panel",
     "widgets",
     "checks",
+    "claim_list",
     "claims",
 )
 __all__ = [*_MODULES, "__version__"]

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 
 from autoencoders import autoregressive, evaluation, priors, runs, training
