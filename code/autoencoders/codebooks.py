@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn import functional as F
 
-_CHUNK = 2**19  # distances held at a time: 2 MB of float32, what a processor's cache takes; 64 times that elsewhere
+_CHUNK = 2**18  # distances held at a time: 1 MB of float32, what a processor's cache takes; 64 times that elsewhere
 _START = 10_000  # vectors that a start by k-means looks at
 
 
