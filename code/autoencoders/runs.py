@@ -15,8 +15,8 @@ import autoencoders
 
 # The modules that decide what training does: an edited package never meets old weights.
 _SOURCES = """
-autoregressive data distributions estimators files models networks objectives patches prior_recipe priors quantizers recipe
-recordings sprites training vqvae
+autoregressive codebooks data distributions estimators files models networks objectives patches prior_recipe priors quantizers
+recipe recordings sprites training vqvae
 """.split()
 
 
