@@ -23,6 +23,7 @@ _MODULES = (
     "models",
     "estimators",
     "objectives",
+    "collapse",
     "judge",
     "evaluation",
     "samples",
