@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -29,6 +30,8 @@ class AutoregressivePixels(nn.Module):
     Raises:
         ValueError: the picture has more than one channel, or a number is too small.
     """
+
+    mask: Tensor
 
     def __init__(
         self, shape: tuple[int, int, int], *, hidden: int = 24, reach: int = 6, likelihood: nn.Module | None = None
@@ -63,16 +66,15 @@ class AutoregressivePixels(nn.Module):
         return start + (units * self.outer).sum(2).unflatten(1, self.shape).view_as(start)
 
 
-class Pixels(td.Distribution):
-    """p(x|z) of `AutoregressivePixels` for a batch of codes: `log_prob(x)` takes one pass, `draw` one for each pixel."""
+class Pixels(td.Independent):
+    """p(x|z) of `AutoregressivePixels` for a batch of codes: `log_prob(x)` takes one pass, `draw` one for each pixel.
+
+    It is `Independent` in that log-probabilities are summed over the pixels; each is given the pixels before it.
+    """
 
     def __init__(self, network: AutoregressivePixels, given: Float[Tensor, "b units h w"]) -> None:
         self.network, self.given = network, given
-        super().__init__(given.shape[:1], torch.Size(network.shape), validate_args=False)
-
-    def log_prob(self, value: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b"]:
-        """log p(x|z), in nats."""
-        return self.network.likelihood(self.network.numbers(self.given, value)).log_prob(value)
+        super().__init__(_Factors(network, given), 3, validate_args=False)
 
     @torch.no_grad()
     def draw(self, generator: Generator | None = None) -> Float[Tensor, "b 1 h w"]:
@@ -89,6 +91,19 @@ class Pixels(td.Distribution):
             white = self.network.numbers(self.given, x)[:, 0, row, column].sigmoid()
             x[:, 0, row, column] = (noise[:, 0, row, column] < white).to(x)
         return x
+
+
+class _Factors(td.Distribution):
+    """log p(x_i | z, x_<i), one number a pixel."""
+
+    arg_constraints: ClassVar[dict] = {}
+
+    def __init__(self, network: AutoregressivePixels, given: Tensor) -> None:
+        self.network, self.given = network, given
+        super().__init__(torch.Size((len(given), *network.shape)), validate_args=False)
+
+    def log_prob(self, value: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+        return self.network.likelihood(self.network.numbers(self.given, value)).base_dist.log_prob(value)
 
 
 def free_bits(terms: Terms, floor: float) -> Terms:
