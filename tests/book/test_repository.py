@@ -12,7 +12,8 @@ PACKAGE = ROOT / "code" / "autoencoders"
 # A module imports only from those before it.
 ORDER = """
 files distributions sprites patches data latents networks quantizers autoregressive vqvae models estimators objectives priors
-collapse disentanglement judge evaluation samples rates training recordings recipe prior_recipe recipes sweeps populations figures export views exhibits stories
+collapse disentanglement judge evaluation samples rates training recordings recipe prior_recipe recipes sweeps populations
+figures export views exhibits stories
 planes squares codebook_views code_views map_views demonstrations in_page panel widgets checks claims __main__
 """.split()  # noqa: SIM905
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
