@@ -26,6 +26,7 @@ _MODULES = (
     "models",
     "estimators",
     "objectives",
+    "collapse",
     "priors",
     "judge",
     "evaluation",
