@@ -18,6 +18,8 @@ _MODULES = (
     "latents",
     "networks",
     "quantizers",
+    "reading_order",
+    "transformer",
     "autoregressive",
     "vqvae",
     "models",
@@ -49,6 +51,7 @@ _MODULES = (
     "panel",
     "widgets",
     "checks",
+    "claim_list",
     "claims",
 )
 __all__ = [*_MODULES, "__version__"]

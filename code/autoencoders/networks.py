@@ -1,7 +1,8 @@
 """Encoders and decoders: images to m numbers and back.
 
 Every encoder maps `(b, c, h, w)` to `(b, latent)`, every decoder `(b, latent)` to `(b, c, h, w)` with a linear output, so
-that any pair fits any model; those for codes that lie in a map put `(b, latent, rows, columns)` in between. `net` is an `nn.Sequential` wherever the network is a chain of layers.
+that any pair fits any model; those for codes that lie in a map put `(b, latent, rows, columns)` in between. `net` is an
+`nn.Sequential` wherever the network is a chain of layers.
 """
 
 import itertools

@@ -1,18 +1,18 @@
 """One configuration of a prior over the codes of a vector-quantized autoencoder, trained on that model's codes."""
 
 import dataclasses
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 
 from autoencoders import autoregressive, evaluation, priors, runs, training
-from autoencoders.models import HierarchicalVQVAE, VQVAE
+from autoencoders.models import VQVAE, HierarchicalVQVAE
 from autoencoders.recipe import Recipe
 from autoencoders.training import History, Progress
 
@@ -47,10 +47,14 @@ class PriorRecipe:
         if self.network not in NETWORKS:
             raise ValueError(f"network must be one of {', '.join(NETWORKS)}, not {self.network!r}")
         if self.of.objective != "vq":
-            raise ValueError(f"a prior is trained on codes: `of` must be a recipe with objective 'vq', not {self.of.name!r}")
+            raise ValueError(
+                f"a prior is trained on codes: `of` must be a recipe with objective 'vq', not {self.of.name!r}"
+            )
         levels = max(1, len(self.of.halvings))
         if not 0 <= self.level < levels:
-            raise ValueError(f"{self.of.name!r} has {levels} maps of codes, 0 the coarsest; there is no map {self.level}")
+            raise ValueError(
+                f"{self.of.name!r} has {levels} maps of codes, 0 the coarsest; there is no map {self.level}"
+            )
 
     @property
     def data(self) -> str:
@@ -74,7 +78,7 @@ class PriorRecipe:
         """The trained model whose codes these are."""
         return cast(VQVAE | HierarchicalVQVAE, self.of.trained(seed)[0])
 
-    def codes(self, split: str = "train", seed: int = 0) -> tuple[Int[Tensor, "n h w"], ...]:
+    def codes(self, split: str = "train", seed: int = 0) -> tuple[Tensor, ...]:
         """The maps of a split's pictures, their labels and, in a hierarchy, the coarser maps, the coarsest first.
 
         Raises:
@@ -89,6 +93,20 @@ class PriorRecipe:
             else [evaluation.in_batches(model.indices, part.images)]
         )
         return (maps[self.level], part.labels, *maps[: self.level])
+
+    @torch.no_grad()
+    def bits_per_code(self, prior: nn.Module, split: str = "test", seed: int = 0) -> float:
+        """-log2 p(s | label) for each code of a split's maps; of a `CodeVAE`, the bound that 50 draws of z give."""
+        examples, condition = self.codes(split, seed), self._condition(seed)
+        total = 0.0
+        for rows in torch.arange(len(examples[0])).split(250):
+            batch, *others = (part[rows] for part in examples)
+            total += (
+                priors.log_prob(prior, (batch, *others), torch.Generator().manual_seed(seed), condition=condition)
+                .sum()
+                .item()
+            )
+        return -total / examples[0].numel() / math.log(2)
 
     def model(self, seed: int = 0) -> nn.Module:
         """The untrained prior; its initial weights depend on `seed` alone, and the global random state is put back."""
@@ -114,10 +132,7 @@ class PriorRecipe:
         progress: bool = True,
     ) -> tuple[nn.Module, History]:
         """Train from scratch and return the prior, in eval mode, with its history. Same seed, same machine, same bits."""
-        quantized = self.quantized(seed)
-        objective = partial(
-            priors.prior_terms, condition=quantized.condition if isinstance(quantized, HierarchicalVQVAE) else None
-        )
+        objective = partial(priors.prior_terms, condition=self._condition(seed))
         model = self.model(seed)
         history = training.fit(
             model,
@@ -161,6 +176,10 @@ class PriorRecipe:
         """A digest of everything that decides the result of a run, of the prior and of the model whose codes it learns."""
         settings = {name: value for name, value in dataclasses.asdict(self).items() if name not in ("of", "expected")}
         return runs.key(settings | dict(of=self.of.key(seed)), seed)
+
+    def _condition(self, seed: int) -> Callable[[Sequence[Tensor]], Tensor] | None:
+        quantized = self.quantized(seed)
+        return quantized.condition if isinstance(quantized, HierarchicalVQVAE) else None
 
 
 def _map(model: HierarchicalVQVAE, level: int, images: Tensor) -> Tensor:

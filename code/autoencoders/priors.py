@@ -26,6 +26,11 @@ class IndependentCodes(nn.Module):
 
     probabilities: Float[Tensor, "classes k h w"]
 
+    @property
+    def classes(self) -> int:
+        """How many labels there are; 0 where they are not told."""
+        return len(self.probabilities) if len(self.probabilities) > 1 else 0
+
     def __init__(self, probabilities: Float[Tensor, "classes k h w"]) -> None:
         super().__init__()
         self.register_buffer("probabilities", probabilities)
@@ -109,16 +114,16 @@ class CodeVAE(nn.Module):
     ) -> None:
         super().__init__()
         if min(codes, *size, latent, hidden, width) < 1 or classes < 0:
-            raise ValueError("codes, both sides of the map, latent, hidden and width are at least 1, classes at least 0")
+            raise ValueError(
+                "codes, both sides of the map, latent, hidden and width are at least 1, classes at least 0"
+            )
         self.codes, self.size, self.classes, self.latent = codes, size, classes, latent
         places = size[0] * size[1]
         self.embedding = nn.Embedding(codes, width)
         self.encoder = nn.Sequential(
             nn.Linear(places * width + classes, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent)
         )
-        self.decoder = nn.Sequential(
-            nn.Linear(latent + classes, hidden), nn.ReLU(), nn.Linear(hidden, places * codes)
-        )
+        self.decoder = nn.Sequential(nn.Linear(latent + classes, hidden), nn.ReLU(), nn.Linear(hidden, places * codes))
 
     def encode(self, codes: Int[Tensor, "b h w"], labels: Int[Tensor, "b"] | None = None) -> td.Independent:
         """q(z | s, y)."""
@@ -189,14 +194,13 @@ class CodeVAE(nn.Module):
         return F.one_hot(labels, self.classes).to(self.embedding.weight)
 
 
-def prior_terms(
-    prior: Any,
-    examples: tuple[Tensor, ...],
-    generator: Generator | None = None,
-    *,
-    condition: Callable[[Sequence[Tensor]], Tensor] | None = None,
-) -> Terms:
-    """-log p(s | y) of maps, in nats; a `CodeVAE` gives the two parts of its bound. Book: eq-priors-chain.
+Condition = Callable[[Sequence[Tensor]], Tensor]
+
+
+def log_prob(
+    prior: Any, examples: tuple[Tensor, ...], generator: Generator | None = None, *, condition: Condition | None = None
+) -> Float[Tensor, "b"]:
+    """log p(s | y) of maps, in nats; of a `CodeVAE` its lower bound, drawn with the generator. Book: eq-priors-chain.
 
     Args:
         examples: maps, their labels, which a prior without classes is not told, and the coarser maps of a hierarchy.
@@ -205,7 +209,15 @@ def prior_terms(
     codes, labels, *coarser = examples
     told = labels if prior.classes else None
     if isinstance(prior, CodeVAE):
-        return prior.terms(codes, told, generator)
-    context = (condition(coarser),) if coarser and condition is not None else ()
-    distortion = -prior.log_prob(codes, told, *context)
+        return prior.log_prob(codes, told, generator=generator)
+    return prior.log_prob(codes, told, *((condition(coarser),) if coarser and condition is not None else ()))
+
+
+def prior_terms(
+    prior: Any, examples: tuple[Tensor, ...], generator: Generator | None = None, *, condition: Condition | None = None
+) -> Terms:
+    """What a prior minimizes, -log p(s | y) in nats; a `CodeVAE` the two parts of its negative ELBO."""
+    if isinstance(prior, CodeVAE):
+        return prior.terms(examples[0], examples[1] if prior.classes else None, generator)
+    distortion = -log_prob(prior, examples, condition=condition)
     return Terms(distortion, torch.zeros_like(distortion))

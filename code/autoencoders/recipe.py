@@ -43,7 +43,6 @@ OBJECTIVES = {
 QUANTIZERS = {
     "moving-average": quantizers.MovingAverageCodebook,
     "gradient": quantizers.GradientCodebook,
-    "stochastic": quantizers.StochasticCodebook,
 }
 LIKELIHOODS = {
     "bernoulli": models.BernoulliPixels,
@@ -243,9 +242,7 @@ class Recipe:
         if path is not None:
             tensors = {f"model.{k}": v for k, v in run.model.state_dict().items()}
             tensors |= {f"recording.{f.name}": getattr(run.recording, f.name) for f in dataclasses.fields(Recording)}
-            runs.write_tensors(
-                path, tensors, dict(recipe=dataclasses.asdict(self), seed=seed, history=history.records)
-            )
+            runs.write_tensors(path, tensors, dict(recipe=dataclasses.asdict(self), seed=seed, history=history.records))
         return run
 
     def key(self, seed: int) -> str:

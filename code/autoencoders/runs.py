@@ -15,9 +15,9 @@ import autoencoders
 
 # The modules that decide what training does: an edited package never meets old weights.
 _SOURCES = """
-autoregressive data distributions estimators files models networks objectives patches prior_recipe priors quantizers recipe
-recordings sprites training vqvae
-""".split()
+autoregressive data distributions estimators files models networks objectives patches prior_recipe priors quantizers
+reading_order recipe recordings sprites training transformer vqvae
+""".split()  # noqa: SIM905
 
 
 def smoke_steps() -> int | None:

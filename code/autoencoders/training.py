@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from autoencoders.objectives import Terms

@@ -50,7 +50,7 @@ class VQVAE(nn.Module):
         Raises:
             ValueError: an index is not of a code.
         """
-        return self.decode(self.quantizer.values(indices))
+        return self.decode(cast(Codebook, self.quantizer).values(indices))
 
     def codes(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
         """The codes of the map, one after the other in one vector."""
@@ -151,11 +151,11 @@ class HierarchicalVQVAE(nn.Module):
         """Each level's map of codes, with its losses."""
         return self.autoencode(x)[1]
 
-    def indices(self, x: Float[Tensor, "b c h w"]) -> tuple[Int[Tensor, "b rows columns"], ...]:
+    def indices(self, x: Float[Tensor, "b c h w"]) -> tuple[Int[Tensor, "b ..."], ...]:
         """Each level's map of indices."""
         return tuple(quantized.indices for quantized in self.quantize(x))
 
-    def decode(self, values: Sequence[Float[Tensor, "b d rows columns"]]) -> Float[Tensor, "b c h w"]:
+    def decode(self, values: Sequence[Float[Tensor, "b d ..."]]) -> Float[Tensor, "b c h w"]:
         """The picture of a map of codes for each level."""
         self._count(values)
         above = None
@@ -163,7 +163,7 @@ class HierarchicalVQVAE(nn.Module):
             above = level.merge(own, above)
         return cast(Tensor, above)
 
-    def decode_indices(self, indices: Sequence[Int[Tensor, "b rows columns"] | None]) -> Float[Tensor, "b c h w"]:
+    def decode_indices(self, indices: Sequence[Int[Tensor, "b ..."] | None]) -> Float[Tensor, "b c h w"]:
         """The picture of a map of indices for each level; where one is None, the level's average code stands everywhere.
 
         Raises:
@@ -180,7 +180,7 @@ class HierarchicalVQVAE(nn.Module):
             ]
         )
 
-    def condition(self, indices: Sequence[Int[Tensor, "b rows columns"]]) -> Float[Tensor, "b d rows columns"]:
+    def condition(self, indices: Sequence[Int[Tensor, "b ..."]]) -> Float[Tensor, "b d rows columns"]:
         """What a prior of the next finer map is told: the codes of the first maps, each spread to that map's size."""
         if not 0 < len(indices) < len(self.levels):
             raise ValueError(f"a finer map follows the first 1 to {len(self.levels) - 1}, not {len(indices)}")
@@ -200,7 +200,9 @@ class HierarchicalVQVAE(nn.Module):
 
     def _count(self, maps: Sequence[Tensor | None]) -> None:
         if len(maps) != len(self.levels):
-            raise ValueError(f"there are {len(self.levels)} levels, the coarsest first, but {len(maps)} maps were given")
+            raise ValueError(
+                f"there are {len(self.levels)} levels, the coarsest first, but {len(maps)} maps were given"
+            )
 
     def _average(self, level: int, count: int) -> Float[Tensor, "b d rows columns"]:
         """The level's codes averaged by how often they are lately used, at every place."""
