@@ -24,7 +24,7 @@ _RANGE = ((-2.4, 2.4), (-2.0, 2.2))
 def copied_gradient(
     codes: Sequence[tuple[float, float]] = _CODES,
     *,
-    z: tuple[float, float] = (-1.5, 1.2),
+    z: tuple[float, float] = (-1.2, 1.5),
     beta: float = 0.25,
     hint: str = "Try: take single steps until the vector changes its code. Then go back to the start, raise β until it "
     "comes to rest in its first cell, and set β to 0.",
@@ -37,7 +37,7 @@ def copied_gradient(
     Args:
         codes: two to twenty points of the plane.
         z: the encoder's output at the start.
-        beta: weight of the commitment loss at the start, from 0 to 2.
+        beta: weight of the commitment loss at the start, from 0 to 1.5.
 
     Raises:
         ValueError: a number is outside its range, or a code comes twice.
@@ -48,8 +48,8 @@ def copied_gradient(
     for point in [*points, z]:
         if not all(low <= value <= high for value, (low, high) in zip(point, _RANGE, strict=True)):
             raise ValueError(f"codes and z must lie in {_RANGE[0]} x {_RANGE[1]}, not at {tuple(point)}")
-    if not 0 <= beta <= 2:
-        raise ValueError(f"beta must lie between 0 and 2, not {beta}")
+    if not 0 <= beta <= 1.5:
+        raise ValueError(f"beta must lie between 0 and 1.5, not {beta}")
     return show(
         "copied_gradient",
         label="A plane of codes with their cells, an encoder output, and the gradient at its code, copied to it.",
@@ -65,6 +65,6 @@ def copied_gradient(
         },
         user={
             "z": t.Tuple(t.Float(), t.Float(), default_value=tuple(map(float, z))),
-            "beta": t.Float(float(beta), min=0.0, max=2.0),
+            "beta": t.Float(float(beta), min=0.0, max=1.5),
         },
     )

@@ -19,6 +19,18 @@ export default {
     };
     const rest = (e, g) => (beta() > 0 ? e.map((value, i) => value - g[i] / (2 * beta())) : null);
 
+    // Each cell: the frame, cut along the line halfway to every other code.
+    const cells = codes.map(([p, q]) => codes.reduce((polygon, [a, b]) => {
+      const side = ([x, y]) => 2 * ((a - p) * x + (b - q) * y) - (a * a + b * b - p * p - q * q), kept = [];
+      if (a === p && b === q) return polygon;
+      polygon.forEach((point, i) => {
+        const next = polygon[(i + 1) % polygon.length], [here, there] = [side(point), side(next)];
+        if (here <= 0) kept.push(point);
+        if (here * there < 0) kept.push(point.map((value, j) => value + (here / (here - there)) * (next[j] - value)));
+      });
+      return kept;
+    }, [[left, bottom], [right, bottom], [right, top], [left, top]]));
+
     let path = [], hops = 0;
     const follows = (z) => path.length && path.at(-1).every((value, i) => value === z[i]);
     function walk(steps) {
@@ -39,7 +51,7 @@ export default {
       height: (width) => Math.min(400, 0.9 * width), range: () => range, step: () => 0.05, toValue: (a, b) => toValue(a, b),
       say: (z) => `z at ${fixed(z[0])}, ${fixed(z[1])}, nearest code ${nearest(z) + 1}`,
     });
-    const slider = view.slider({ label: "commitment weight \u03b2", key: "beta", min: 0, max: 2, step: 0.05, accent: "encoder",
+    const slider = view.slider({ label: "commitment weight \u03b2", key: "beta", min: 0, max: 1.5, step: 0.05, accent: "encoder",
       format: (v) => fixed(v, 2) });
     const readings = view.readings(["code", "error at the code", "lowest error of a code", "distance |z \u2212 e|",
       "gradient at e, copied to z", "gradient at z itself", "z* where z would rest"]);
@@ -79,27 +91,19 @@ export default {
       const ux = back(sx, left, right), uy = back(sy, bottom, top);
       toValue = (px, py) => [ux(px), uy(py)];
 
-      // Bands of the error, from dark to light, and the borders where the nearest code changes.
+      // Bands of the error, from dark to light, and the borders of the cells.
       const cell = 3;
-      for (let py = sy(top); py < sy(bottom); py += cell) {
-        let before = -1;
-        for (let px = sx(left); px < sx(right); px += cell) {
-          const width = Math.min(cell, sx(right) - px), height = Math.min(cell, sy(bottom) - py);
-          const here = [ux(px + width / 2), uy(py + height / 2)], mine = nearest(here);
-          const above = nearest([here[0], uy(py - cell / 2)]);
-          context.fillStyle = view.color.decoder;
-          context.globalAlpha = 0.5 / (1 + Math.floor(2 * Math.sqrt(error(here))));
-          context.fillRect(px, py, width, height);
-          if ((before >= 0 && before !== mine) || (py > sy(top) && above !== mine)) {
-            context.fillStyle = view.color.codebook;
-            context.globalAlpha = 0.9;
-            context.fillRect(px, py, width, Math.min(2, height));
-          }
-          before = mine;
-        }
+      context.fillStyle = view.color.decoder;
+      for (let px = sx(left); px < sx(right); px += cell) for (let py = sy(top); py < sy(bottom); py += cell) {
+        const width = Math.min(cell, sx(right) - px), height = Math.min(cell, sy(bottom) - py);
+        context.globalAlpha = 0.5 / (1 + Math.floor(2 * Math.sqrt(error([ux(px + width / 2), uy(py + height / 2)]))));
+        context.fillRect(px, py, width, height);
       }
       context.globalAlpha = 1;
       const at = ([a, b]) => [sx(a), sy(b)];
+      context.strokeStyle = view.color.codebook;
+      context.lineWidth = 1.5;
+      for (const polygon of cells) line(context, [...polygon, polygon[0]].map(at));
       context.strokeStyle = view.color.ink;
       context.lineWidth = 1.5;
       line(context, [at(z), at(e)]);
@@ -131,10 +135,11 @@ export default {
         pair(slope(z)), still ? pair(still) : "none");
       const walked = path.length > 1 ? ` ${path.length - 1} steps, ${hops} changes of code.` : "";
       const away = still && Math.hypot(z[0] - still[0], z[1] - still[1]);
+      const pull = `With \u03b2 = ${fixed(beta())}`;
       const fate = !still ? "Without commitment there is no point of rest: z moves on in every step."
-        : nearest(still) === k ? (away < 0.02 ? `At rest in the cell of code ${k + 1}: the two pulls cancel.`
-          : `The point of rest lies in the same cell: z will keep code ${k + 1}.`)
-          : `The point of rest lies outside the cell: z will leave code ${k + 1}.`;
+        : nearest(still) === k ? (away < 0.02 ? `${pull} z is at rest in the cell of code ${k + 1}: the two pulls cancel.`
+          : `${pull} the point of rest lies in the same cell: z will keep code ${k + 1}.`)
+          : `${pull} the point of rest lies outside the cell: z will leave code ${k + 1}.`;
       view.say(fate + walked);
     });
   },
