@@ -46,6 +46,7 @@ _MODULES = (
     "exhibits",
     "planes",
     "squares",
+    "codebook_views",
     "stories",
     "demonstrations",
     "in_page",

@@ -128,6 +128,7 @@ def make(
         ),
         "gaussian_kl": widgets.gaussian_kl,
         "two_pulls": widgets.two_pulls,
+        "copied_gradient": widgets.copied_gradient,
         "estimator_variance": widgets.estimator_variance,
         "prior_monte_carlo": widgets.prior_monte_carlo,
         "reparameterized_sample": widgets.reparameterized_sample,
@@ -154,6 +155,7 @@ NAMES = [
     "latent_plane",
     "gaussian_kl",
     "two_pulls",
+    "copied_gradient",
     "estimator_variance",
     "prior_monte_carlo",
     "reparameterized_sample",
@@ -719,6 +721,47 @@ def test_the_two_pulls_lead_to_the_exact_posterior(make, page, tmp_path):
     page.locator("canvas[role=slider]").focus()
     page.keyboard.press("ArrowLeft")
     assert numbers(page)[0] == pytest.approx(at_bottom[0] - 0.05, abs=1e-3)
+
+
+def copied_gradient_step(z: np.ndarray, codes: np.ndarray, beta: float) -> tuple[np.ndarray, int, np.ndarray]:
+    """What the page does in one step, by autograd: the new z, the code it started from, the gradient at that code."""
+    index = int(((codes - z) ** 2).sum(1).argmin())
+    e = torch.tensor(codes[index], requires_grad=True)
+    g = torch.stack([e[0], 1.2 * (e[1] - e[0] ** 2 / 2)])
+    (0.5 * (torch.tensor([1.0, -0.9]) - g).square().sum()).backward()
+    gradient = e.grad.numpy()
+    return z - 0.1 * (gradient + 2 * beta * (z - codes[index])), index, gradient
+
+
+@pytest.mark.parametrize("beta", [0.25, 1.0])
+def test_the_vector_walks_along_the_copied_gradient(beta, make, page, tmp_path, monkeypatch):
+    monkeypatch.setenv("AE_STATIC", "1")
+    monkeypatch.setattr(views, "_on_page", set())
+    view = widgets.copied_gradient(z=(-1.5, 1.2), beta=beta)
+    codes, z = np.array(view.state["codes"]), np.array([-1.5, 1.2])
+    load(page, write(tmp_path / "page.html", view))
+    shown = lambda: page.locator("ae-view td").all_inner_texts()  # noqa: E731
+    pair = lambda text: [float(part.replace("\u2212", "-")) for part in text.split(", ")]  # noqa: E731
+    for button, steps in (("One step", 1), ("20 steps", 20), ("20 steps", 20)):
+        page.get_by_role("button", name=button).click()
+        for _ in range(steps):
+            z, _, _ = copied_gradient_step(z, codes, beta)
+        _, index, gradient = copied_gradient_step(z, codes, beta)
+        texts = shown()
+        assert texts[0] == f"{index + 1} of {len(codes)}"
+        assert float(texts[3]) == pytest.approx(np.linalg.norm(z - codes[index]), abs=6e-4)
+        assert pair(texts[4]) == pytest.approx(gradient, abs=6e-3)
+        assert pair(texts[6]) == pytest.approx(codes[index] - gradient / (2 * beta), abs=6e-3)
+    page.get_by_role("button", name="Back to the start").click()
+    assert shown()[0] == "1 of 9"
+    slider = page.locator("ae-view input[type=range]")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert shown()[6] == "none"
+    page.locator("canvas[role=slider]").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    assert "z at \u22121.25, 1.20" in page.locator("canvas[role=slider]").get_attribute("aria-valuetext")
+    assert page.errors == []
 
 
 def page_normals(seed: int, latent: int, count: int) -> np.ndarray:

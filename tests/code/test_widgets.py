@@ -150,6 +150,21 @@ def test_what_belongs_together_must_have_the_same_keys_and_shapes(images):
         widgets.two_pulls(q=(0.0, 3.0))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(codes=[(0, 0)]), "two to twenty"),
+        (dict(codes=[(0, 0), (0, 0)]), "different"),
+        (dict(codes=[(0, 0), (3, 0)]), "must lie in"),
+        (dict(z=(0, 9)), "must lie in"),
+        (dict(beta=2.5), "beta must lie"),
+    ],
+)
+def test_the_copied_gradient_refuses_what_it_cannot_draw(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        widgets.copied_gradient(**wrong)
+
+
 def test_a_histogram_of_active_units_counts_every_picture(images):
     active = np.arange(50) % 9
     view = widgets.sparsity({0.5: images[:9] - 0.5}, {0.5: {"mse": 0.01, "active": active, "units": 8}})
