@@ -26,6 +26,7 @@ from autoencoders.exhibits import (
     sparsity,
 )
 from autoencoders.in_page import vae_in_page
+from autoencoders.map_views import codec_explorer
 from autoencoders.planes import latent_plane, posterior_plane, two_planes
 from autoencoders.squares import four_corners, quantile_plane
 from autoencoders.stories import separability_story
@@ -33,6 +34,7 @@ from autoencoders.views import picture_bytes, picture_shape, show
 
 __all__ = [
     "bottleneck_width",
+    "codec_explorer",
     "copied_gradient",
     "denoiser",
     "error_map",
