@@ -63,7 +63,8 @@ def codebook_learning(
         raise ValueError(f"batch must lie between 1 and the number of points, {len(data)}, not {batch}")
     if not 0 <= decay < 1 or not 0 < rate <= 0.5:
         raise ValueError(f"decay must lie in [0, 1) and rate in (0, 0.5], not {decay} and {rate}")
-    ends = np.stack([np.minimum(low, well.min(0)) - 0.05 * span, np.maximum(high, well.max(0)) + 0.05 * span], 1)
+    every = np.concatenate([data, well, bad])
+    ends = np.stack([every.min(0) - 0.05 * span, every.max(0) + 0.05 * span], 1)
     return show(
         "codebook_learning",
         label="Points in the plane, the codes that stand for them, and the cells of the points nearest to each code.",

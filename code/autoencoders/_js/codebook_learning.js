@@ -8,14 +8,16 @@ export default {
     const nearest = (z, all) => all.reduce((best, e, k) => (square(z, e) < square(z, all[best]) ? k : best), 0);
 
     // What Python does not need to know: who belongs to which code, what a batch rule remembers, and the curve so far.
-    let assigned, counts, sums, next, at, curve;
+    let assigned, counts, sums, next, at, curve, dragged;
     const assign = (all) => { assigned = points.map((z) => nearest(z, all)); };
     const distortion = (all) => points.reduce((sum, z, i) => sum + square(z, all[assigned[i]]), 0) / points.length;
     const note = (all) => { curve.push(distortion(all)); };
     const remember = (k, e) => { counts[k] = 1; sums[k] = [...e]; };
     function reset(all) {
-      [assigned, next, curve, counts, sums] = [null, 0, [], Array(size).fill(1), all.map((e) => [...e])];
-      if (view.get("rule") !== "lloyd") { assign(all); note(all); }
+      [next, curve, dragged] = [view.get("rule") === "lloyd" ? 1 : 0, [], false];
+      [counts, sums] = [Array(size).fill(1), all.map((e) => [...e])];
+      assign(all);
+      note(all);
     }
     function totals(chosen, some) {
       const n = Array(size).fill(0), s = Array.from({ length: size }, () => [0, 0]);
@@ -25,7 +27,7 @@ export default {
 
     const rules = {
       lloyd(all) {  // by turns: every point to its nearest code, every code to the mean of its points
-        if (assigned === null || next % 2 === 0) { assign(all); next = 1; return all; }
+        if (next === 0) { assign(all); next = 1; return all; }
         const [n, s] = totals(assigned, points);
         next = 0;
         return all.map((e, k) => (n[k] ? [s[k][0] / n[k], s[k][1] / n[k]] : e));
@@ -48,6 +50,7 @@ export default {
     }
     function step(times) {
       let all = codes();
+      dragged = false;
       for (let i = 0; i < times; i++) {
         const before = curve.slice(-2);
         all = rules[view.get("rule")](all);
@@ -57,10 +60,14 @@ export default {
       }
       show({ codes: all });
     }
+    const quietly = (values) => {  // set what is drawn anyway
+      view.changing = true;
+      for (const [key, value] of Object.entries(values)) model.set(key, value);
+      view.changing = false;
+    };
     const show = (values) => view.change({ ...values, at: at = (values.codes ?? codes())[values.code ?? held()] });
-    const restart = (values = {}) => {
-      const all = starts[values.start ?? view.get("start")].map((e) => [...e]);
-      model.set("start", values.start ?? view.get("start"));
+    const restart = () => {
+      const all = starts[view.get("start")].map((e) => [...e]);
       reset(all);
       show({ codes: all });
     };
@@ -79,7 +86,7 @@ export default {
       if (event.target !== plane.canvas) return;
       const box = plane.canvas.getBoundingClientRect(), here = [event.clientX - box.left, event.clientY - box.top];
       const pixels = codes().map(toPixel), k = nearest(here, pixels);
-      if (square(here, pixels[k]) < 26 ** 2) { model.set("code", k); model.set("at", at = codes()[k]); }
+      if (square(here, pixels[k]) < 26 ** 2) quietly({ code: k, at: at = codes()[k] });
     }, { capture: true });
 
     const rule = view.choice({ label: "what moves the codes", key: "rule",
@@ -90,15 +97,15 @@ export default {
     const one = view.button("", () => step(1)), many = view.button("", () => step(view.get("rule") === "lloyd" ? 200 : 50));
     view.controls.push(() => {
       const lloyd = view.get("rule") === "lloyd";
-      one.textContent = !lloyd ? "One batch" : assigned === null || next === 0 ? "Assign" : "Move";
+      one.textContent = !lloyd ? "One batch" : next === 0 ? "Assign" : "Move";
       many.textContent = lloyd ? "Until it stops" : "50 batches";
     });
     const chips = starts.well.map((_, k) => {
       const mark = h("span", { class: "dot", "aria-hidden": "true" }), text = h("span");
       const chip = h("button", { type: "button", class: "chip" }, mark, text);
-      view.listen(chip, "click", () => show({ code: k }));
+      view.listen(chip, "click", () => { dragged = false; show({ code: k }); });
       view.controls.push(() => {
-        const share = assigned === null ? "\u2013" : String(assigned.filter((s) => s === k).length);
+        const share = assigned.filter((s) => s === k).length;
         mark.style.background = color(k);
         text.textContent = `${k + 1}: ${share}`;
         chip.setAttribute("aria-label", `hold code ${k + 1}, chosen for ${share} points`);
@@ -149,7 +156,7 @@ export default {
         context.lineWidth = 1;
         context.stroke();
       });
-      points.forEach((z, i) => dot(context, ...toPixel(z), 2.6, assigned === null ? view.color.data : color(assigned[i])));
+      points.forEach((z, i) => dot(context, ...toPixel(z), 2.6, color(assigned[i])));
       context.font = `bold 12px ${view.font}`;
       context.textAlign = "left";
       context.textBaseline = "middle";
@@ -158,7 +165,7 @@ export default {
         context.beginPath();
         [[0, -r], [r, 0], [0, r], [-r, 0]].forEach(([dx, dy]) => context.lineTo(x + dx, y + dy));
         context.closePath();
-        context.fillStyle = used[k] || assigned === null ? color(k) : view.color.paper;
+        context.fillStyle = used[k] ? color(k) : view.color.paper;
         context.fill();
         context.strokeStyle = view.color.ink;
         context.lineWidth = k === held() ? 2.5 : 1.2;
@@ -174,32 +181,29 @@ export default {
       const place = view.get("at");
       if (at && place !== at && square(place, at) > 0) {
         const moved = codes().map((e, k) => (k === held() ? [...place] : e));
-        model.set("codes", moved);
+        quietly({ codes: moved });
         remember(held(), place);
         assign(moved);
         if (view.get("rule") === "lloyd") next = 1;
+        if (dragged) curve.pop();  // one drag is one step, however many moves it is made of
+        dragged = true;
         note(moved);
       }
       at = codes()[held()];
-      if (square(at, view.get("at")) > 0) model.set("at", at);
+      if (square(at, view.get("at")) > 0) quietly({ at });
       for (const control of view.controls) control();
-      const all = codes(), used = all.map((_, k) => assigned !== null && assigned.includes(k));
+      const all = codes(), used = all.map((_, k) => assigned.includes(k));
       drawPlane(all, used);
-      const highest = Math.max(...curve, 1e-9), steps = Math.max(curve.length, 10);
-      const { context, sx, sy } = axes(view, plot, { x: { range: [1, steps], label: "steps" }, y: { range: [0, 1.05 * highest],
+      const highest = Math.max(...curve, 1e-9), steps = Math.max(curve.length - 1, 10);
+      const { context, sx, sy } = axes(view, plot, { x: { range: [0, steps], label: "steps" }, y: { range: [0, 1.05 * highest],
         ticks: [0, highest].map((value) => ({ value, text: significant(value) })) }, left: 52 });
       context.strokeStyle = view.color.codebook;
       context.lineWidth = 2;
-      line(context, curve.map((value, i) => [sx(i + 1), sy(value)]));
-      if (curve.length) dot(context, sx(curve.length), sy(curve.at(-1)), 3.5, view.color.codebook);
-      if (assigned === null) {
-        readings.write("0", "\u2013", "\u2013", "\u2013");
-        view.say("No point is assigned yet.");
-        return;
-      }
+      line(context, curve.map((value, i) => [sx(i), sy(value)]));
+      dot(context, sx(curve.length - 1), sy(curve.at(-1)), 3.5, view.color.codebook);
       const shares = totals(assigned, points)[0].map((n) => n / points.length), unused = used.filter((u) => !u).length;
       const entropy = shares.reduce((sum, p) => sum - (p ? p * Math.log(p) : 0), 0), value = distortion(all);
-      readings.write(String(curve.length), fixed(value, 5), `${fixed(Math.exp(entropy))} of ${size}`, String(unused));
+      readings.write(String(curve.length - 1), fixed(value, 5), `${fixed(Math.exp(entropy))} of ${size}`, String(unused));
       const fell = curve.length > 1 ? curve.at(-2) - value : 0;
       const change = curve.length < 2 ? "" : Math.abs(fell) < 1e-12 ? ", as before" : fell > 0 ? ", lower" : ", higher";
       view.say(`Distortion ${fixed(value, 5)}${change}; ${unused} of ${size} codes unused; code ${held() + 1} is held.`);
