@@ -7,15 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autoencoders import data, evaluation, populations, recipes, training
+from autoencoders import data, evaluation, populations, recipes, runs, training
 
 
 def _list() -> None:
     for name in recipes.names():
         recipe = recipes.get(name)
-        print(
-            f"{name:24} {recipe.network:12} {recipe.data:8} m = {recipe.latent:<4} {recipe.epochs:3} epochs  {recipe.expected}"
-        )
+        numbers = f"m = {recipe.latent}" if isinstance(recipe, recipes.Recipe) else f"of {recipe.of.name}"
+        print(f"{name:26} {recipe.network:12} {recipe.data:8} {numbers:18} {recipe.epochs:3} epochs  {recipe.expected}")
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -23,18 +22,25 @@ def _train(arguments: argparse.Namespace) -> None:
     recipe = recipes.get(arguments.name).replace(**changes)
     folder = Path(arguments.out or f"runs/{arguments.name}-{arguments.seed}")
     model, history = recipe.train(arguments.seed, device=arguments.device, checkpoint=folder / "checkpoint.safetensors")
-    test = data.load(recipe.data).test.images
-    result: dict[str, Any] = dict(recipe=dataclasses.asdict(recipe), seed=arguments.seed, history=history.records)
-    if recipe.is_variational:
-        distortion, rate = evaluation.mean_terms(model.cpu(), test, recipe.objective_function())
-        result |= dict(test_distortion=distortion, test_rate=rate)
-        said = f"test distortion {distortion:.2f} + rate {rate:.2f} = {distortion + rate:.2f} nats per picture"
-    else:
-        result["test_mse"] = evaluation.mse(model, test)
-        said = f"test MSE {result['test_mse']:.5f}"
-    training.write_tensors(folder / "model.safetensors", dict(model.state_dict()), dict(recipe=result["recipe"]))
+    measured, said = _measure(recipe, model.cpu(), arguments.seed)
+    result = dict(recipe=dataclasses.asdict(recipe), seed=arguments.seed, history=history.records) | measured
+    runs.write_tensors(folder / "model.safetensors", dict(model.state_dict()), dict(recipe=result["recipe"]))
     (folder / "run.json").write_text(json.dumps(result, indent=2) + "\n")
     print(f"{said}; weights, history and checkpoint are in {folder}")
+
+
+def _measure(recipe: Any, model: Any, seed: int) -> tuple[dict[str, float], str]:
+    """What a trained model does on the test split, as numbers and in words."""
+    if isinstance(recipe, recipes.PriorRecipe):
+        bits = recipe.bits_per_code(model, "test", seed)
+        return dict(test_bits_per_code=bits), f"test {bits:.3f} bits a code"
+    test = data.load(recipe.data).test.images
+    if recipe.is_variational:
+        distortion, rate = evaluation.mean_terms(model, test, recipe.objective_function())
+        found = dict(test_distortion=distortion, test_rate=rate)
+        return found, f"test distortion {distortion:.2f} + rate {rate:.2f} = {distortion + rate:.2f} nats per picture"
+    found = dict(test_mse=evaluation.mse(model, test))
+    return found, f"test MSE {found['test_mse']:.5f}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Priors over maps of codes, one code after the other in reading order: a gated PixelCNN whose samples are drawn with a cache."""
+"""Priors over maps of codes, one code after the other in reading order: masked convolutions, a gated PixelCNN, a transformer."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,35 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from autoencoders.reading_order import CodeChain, Place
+from autoencoders.transformer import CausalTransformer
+
+__all__ = ["CausalTransformer", "MaskedConv2d", "PixelCNN", "Place"]
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution that sees the places before its own in reading order (mask A), or its own as well (mask B).
+
+    The first layer on the codes has mask A, later ones B. A stack of these has a blind spot: places above and to the right
+    that no path of reads leads to, however many layers there are (van den Oord et al. 2016, figure 1).
+
+    Raises:
+        ValueError: `mask` is neither, or `reach` less than 1.
+    """
+
+    def __init__(self, mask: str, channels: int, out: int, *, reach: int = 1):
+        if mask not in ("A", "B") or reach < 1:
+            raise ValueError(f"the mask is 'A' or 'B' and the reach at least 1, not {mask!r} and {reach}")
+        super().__init__(channels, out, 2 * reach + 1, padding=reach)
+        seen = torch.ones(2 * reach + 1, 2 * reach + 1)
+        seen[reach, reach + (mask == "B") :] = 0
+        seen[reach + 1 :] = 0
+        self.seen: Tensor
+        self.register_buffer("seen", seen, persistent=False)
+
+    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b out h w"]:
+        return F.conv2d(input, self.weight * self.seen, self.bias, padding=self.padding)
 
 
 class _Gated(nn.Module):
@@ -25,31 +54,72 @@ class _Gated(nn.Module):
         self.condition = nn.Conv2d(condition, 4 * channels, 1) if condition else None
         self.out = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, v: Tensor, h: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        to_v, to_h = self.conditions(condition)
+    def forward(self, v: Tensor, h: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        to_v, to_h = self.added(context)
         seen = self.vertical(F.pad(v, (self.reach, self.reach, self.reach, 0)))
         above = F.pad(seen[:, :, :-1], (0, 0, 1, 0))  # the row above
         left = F.pad(h[..., :-1] if self.is_first else h, (self.reach, 0))
-        return _gate(seen + to_v), self.residual(h, self.horizontal(left) + self.across(above) + to_h)
+        out = self.out(_gate(self.horizontal(left) + self.across(above) + to_h))
+        return _gate(seen + to_v), out if self.is_first else h + out
 
-    def conditions(self, condition: Tensor | None) -> tuple[Tensor | float, Tensor | float]:
-        """What the condition adds to the two stacks."""
-        if self.condition is None or condition is None:
-            return 0.0, 0.0
-        to_v, to_h = self.condition(condition).chunk(2, 1)
+    def added(self, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the context adds to the two stacks."""
+        if self.condition is None or context is None:
+            nothing = self.out.weight.new_zeros(1, 1, 1, 1)
+            return nothing, nothing
+        to_v, to_h = self.condition(context).chunk(2, 1)
         return to_v, to_h
 
-    def residual(self, h: Tensor, raw: Tensor) -> Tensor:
-        out = self.out(_gate(raw))
-        return out if self.is_first else h + out
 
-
-def _gate(raw: Tensor) -> Tensor:
-    signal, gate = raw.chunk(2, 1)
+def _gate(raw: Tensor, dim: int = 1) -> Tensor:
+    signal, gate = raw.chunk(2, dim)
     return torch.tanh(signal) * torch.sigmoid(gate)
 
 
-class PixelCNN(nn.Module):
+class _Memory:
+    """What one layer remembers while maps are drawn row by row.
+
+    Of the row being drawn, places come before channels: what a place reads is then one stretch of memory, and the
+    convolution one product of matrices.
+    """
+
+    def __init__(self, layer: _Gated, n: int, size: tuple[int, int], context: Tensor | None):
+        channels, (height, width) = layer.out.in_channels, size
+        self.layer, self.width = layer, width
+        self.to_v, self.to_h = (added.expand(n, 2 * channels, height, width) for added in layer.added(context))
+        # The rows so far that the next one reads, the newest last, with the zeros at the sides; what they come to.
+        self.rows = self.to_v.new_zeros(n, channels, 0, width + 2 * layer.reach)
+        self.above = self.to_v.new_zeros(n, 2 * channels, 1, width)
+        self.weight = layer.horizontal.weight[:, :, 0].permute(2, 1, 0).reshape(-1, 2 * channels)
+
+    def start_row(self, row: int) -> None:
+        bias = self.layer.horizontal.bias
+        rest = self.layer.across(self.above)[:, :, 0] + self.to_h[:, :, row]
+        self.rest = rest.movedim(1, 2).contiguous() if bias is None else rest.movedim(1, 2) + bias
+        n, channels = self.rows.shape[:2]
+        self.line = self.rows.new_zeros(n, self.layer.reach + self.width, channels)
+
+    def write(self, column: int, h: Float[Tensor, "n d"]) -> None:
+        self.line[:, self.layer.reach + column] = h
+
+    def place(self, column: int, below: Float[Tensor, "n d"] | None = None) -> Float[Tensor, "n d"]:
+        """The horizontal stack's feature at this column, from that one layer down; the first layer has none yet."""
+        if below is not None:
+            self.write(column, below)
+        read = self.line[:, column : column + self.layer.reach + (below is not None)].flatten(1)
+        gated = _gate(torch.addmm(self.rest[:, column], read, self.weight))
+        new = F.linear(gated, self.layer.out.weight.flatten(1), self.layer.out.bias)
+        return new if below is None else below + new
+
+    def end_row(self, row: int, v: Float[Tensor, "n d 1 w"]) -> Float[Tensor, "n d 1 w"]:
+        """The vertical stack's feature at this row, from that one layer down."""
+        vertical, reach = self.layer.vertical, self.layer.reach
+        self.rows = torch.cat([self.rows[:, :, -reach:], F.pad(v, (reach, reach))], 2)
+        self.above = F.conv2d(self.rows, vertical.weight[:, :, -self.rows.shape[2] :], vertical.bias)
+        return _gate(self.above + self.to_v[:, :, row : row + 1])
+
+
+class PixelCNN(CodeChain):
     """p(s) = prod_i p(s_i | s_1 .. s_{i-1}) over the codes of a map, in reading order (van den Oord et al. 2016).
 
     Args:
@@ -74,17 +144,14 @@ class PixelCNN(nn.Module):
         layers: int = 5,
         reach: int = 2,
     ):
-        super().__init__()
-        if min(codes, *size, channels, layers, reach) < 1 or min(classes, condition) < 0:
-            raise ValueError(
-                "codes, both sides of the map, channels, layers and reach are at least 1, classes and condition at least 0"
-            )
-        self.codes, self.size, self.classes, self.condition = codes, size, classes, condition
+        super().__init__(codes, size, classes, condition)
+        if min(channels, layers, reach) < 1:
+            raise ValueError(f"channels, layers and reach are at least 1, not {channels}, {layers} and {reach}")
         self.embedding = nn.Embedding(codes, channels)
         self.label = nn.Embedding(classes, channels) if classes else None
         context = (channels if classes else 0) + condition
         self.layers = nn.ModuleList(_Gated(channels, reach, context, is_first=number == 0) for number in range(layers))
-        self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, codes, 1))
+        self.hidden, self.last = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, codes, 1)
 
     def forward(
         self,
@@ -98,136 +165,43 @@ class PixelCNN(nn.Module):
             ValueError: codes, labels or condition are not what the model was built for.
         """
         self._check(codes)
-        context = self._context(len(codes), labels, condition)
+        self._check_context(len(codes), labels, condition)
+        context = self._context(labels, condition)
         v = h = self.embedding(codes).movedim(-1, 1)
         for layer in self._gated():
             v, h = layer(v, h, context)
-        return self.head(h)
+        return self.last(F.relu(self.hidden(F.relu(h))))
 
-    def log_prob(
-        self,
-        codes: Int[Tensor, "b h w"],
-        labels: Int[Tensor, "b"] | None = None,
-        condition: Float[Tensor, "b c h w"] | None = None,
-    ) -> Float[Tensor, "b"]:
-        """log p(s) of each map, in nats."""
-        return -F.cross_entropy(self(codes, labels, condition), codes, reduction="none").flatten(1).sum(1)
+    def _context(self, labels: Tensor | None, condition: Tensor | None) -> Tensor | None:
+        """Label and condition as channels: of one place when there is the label alone, which is the same at all."""
+        label = None if labels is None or self.label is None else self.label(labels)[:, :, None, None]
+        if label is None or condition is None:
+            return condition if label is None else label
+        return torch.cat([label.expand(-1, -1, *self.size), condition], 1)
 
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        labels: Int[Tensor, "n"] | None = None,
-        condition: Float[Tensor, "n c h w"] | None = None,
-        *,
-        temperature: float = 1.0,
-        generator: torch.Generator | None = None,
-    ) -> Int[Tensor, "n h w"]:
-        """Draw n maps. Every feature is computed once, and kept for the places to come.
-
-        Raises:
-            ValueError: `n` is less than 1 or the temperature not positive.
-        """
-        drawn = torch.zeros(n, *self.size, dtype=torch.int64, device=self.embedding.weight.device)
-        for row, column, logits in self._walk(drawn, labels, condition, temperature):
-            drawn[:, row, column] = _draw(logits / temperature, generator)
-        return drawn
-
-    @torch.no_grad()
-    def sample_naively(
-        self,
-        n: int,
-        labels: Int[Tensor, "n"] | None = None,
-        condition: Float[Tensor, "n c h w"] | None = None,
-        *,
-        temperature: float = 1.0,
-        generator: torch.Generator | None = None,
-    ) -> Int[Tensor, "n h w"]:
-        """As `sample`, by running the whole network once for every place: what the cache is compared with."""
-        drawn = torch.zeros(n, *self.size, dtype=torch.int64, device=self.embedding.weight.device)
-        for row in range(self.size[0]):
-            for column in range(self.size[1]):
-                logits = self(drawn, labels, condition)[:, :, row, column]
-                drawn[:, row, column] = _draw(logits / temperature, generator)
-        return drawn
-
-    def _walk(
-        self, drawn: Tensor, labels: Tensor | None, condition: Tensor | None, temperature: float
+    def _places(
+        self, drawn: Tensor, labels: Tensor | None, condition: Tensor | None, rows: int
     ) -> Iterator[tuple[int, int, Tensor]]:
-        """The logits of place after place; `drawn` has to hold a place's code before the next one is asked for."""
-        if len(drawn) < 1 or temperature <= 0:
-            raise ValueError(f"draw at least one map, at a positive temperature, not {len(drawn)} at {temperature:g}")
-        (height, width), layers, n = self.size, self._gated(), len(drawn)
-        context = self._context(n, labels, condition)
-        adds = [layer.conditions(context) for layer in layers]
-        channels, reach = self.embedding.embedding_dim, layers[0].reach
-        # What each layer's vertical stack reads: the rows so far, the newest last, with the borders' zeros.
-        rows = [drawn.new_zeros(n, channels, reach + 1, width + 2 * reach, dtype=torch.float32) for _ in layers]
-        above = [drawn.new_zeros(n, 2 * channels, 1, width, dtype=torch.float32) for _ in layers]
-        for row in range(height):
-            across = [layer.across(seen) for layer, seen in zip(layers, above, strict=True)]
-            line = [drawn.new_zeros(n, channels, width + reach, dtype=torch.float32) for _ in layers]
-            for column in range(width):
-                h = drawn.new_zeros(n, channels, 1, 1, dtype=torch.float32)
-                for number, layer in enumerate(layers):
-                    if number:
-                        line[number][:, :, column + reach] = h[:, :, 0, 0]
-                    last = column + reach + (not layer.is_first)
-                    seen = line[number][:, :, last - layer.horizontal.kernel_size[1] : last]
-                    raw = layer.horizontal(seen[:, :, None]) + across[number][..., column : column + 1]
-                    h = layer.residual(h, raw + _at(adds[number][1], row, column))
-                yield row, column, self.head(h)[:, :, 0, 0]
-                line[0][:, :, column + reach] = self.embedding(drawn[:, row, column])
-            v = self.embedding(drawn[:, row]).movedim(-1, 1)[:, :, None]
-            for number, layer in enumerate(layers):
-                rows[number] = torch.cat([rows[number][:, :, 1:], F.pad(v, (reach, reach))], 2)
-                above[number] = layer.vertical(rows[number])
-                v = _gate(above[number] + _at(adds[number][0], row))
+        context = self._context(labels, condition)
+        memories = [_Memory(layer, len(drawn), self.size, context) for layer in self._gated()]
+        weights = [(layer.weight.flatten(1), layer.bias) for layer in (self.hidden, self.last)]
+        for row in range(self.size[0]):
+            # A given row needs no horizontal stack: the rows below read the vertical one alone.
+            for column in range(self.size[1] if row >= rows else 0):
+                if not column:
+                    for memory in memories:
+                        memory.start_row(row)
+                h = memories[0].place(column)
+                for memory in memories[1:]:
+                    h = memory.place(column, h)
+                for weight, bias in weights:
+                    h = F.linear(F.relu(h), weight, bias)
+                yield row, column, h
+                memories[0].write(column, self.embedding(drawn[:, row, column]))
+            if row + 1 < self.size[0]:
+                v = self.embedding(drawn[:, row]).movedim(-1, 1)[:, :, None]
+                for memory in memories:
+                    v = memory.end_row(row, v)
 
     def _gated(self) -> list[_Gated]:
         return [layer for layer in self.layers if isinstance(layer, _Gated)]
-
-    def _check(self, codes: Tensor) -> None:
-        if tuple(codes.shape[1:]) != self.size:
-            raise ValueError(
-                f"this prior is of maps of {self.size} codes, not {tuple(codes.shape[1:])}: train one for these"
-            )
-        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.codes:
-            raise ValueError(
-                f"this prior knows {self.codes} codes, 0 to {self.codes - 1}, but the map has {int(codes.min())} to "
-                f"{int(codes.max())}"
-            )
-
-    def _context(self, n: int, labels: Tensor | None, condition: Tensor | None) -> Tensor | None:
-        """Label and condition as one map of channels."""
-        parts = []
-        if (labels is None) == bool(self.classes):
-            raise ValueError(
-                f"labels are {'needed' if self.classes else 'not part of this prior'} (classes={self.classes})"
-            )
-        if (condition is None) == bool(self.condition):
-            raise ValueError(f"a condition is {'needed' if self.condition else 'not part of this prior'}")
-        if labels is not None and self.label is not None:
-            if len(labels) != n or not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
-                raise ValueError(f"labels have to be {n} numbers from 0 to {self.classes - 1}")
-            parts.append(self.label(labels)[:, :, None, None].expand(-1, -1, *self.size))
-        if condition is not None:
-            if tuple(condition.shape) != (n, self.condition, *self.size):
-                raise ValueError(
-                    f"the condition has to be {(n, self.condition, *self.size)}, not {tuple(condition.shape)}"
-                )
-            parts.append(condition)
-        return torch.cat(parts, 1) if parts else None
-
-
-def _at(added: Tensor | float, row: int, column: int | None = None) -> Tensor | float:
-    if not isinstance(added, Tensor):
-        return added
-    part = added[:, :, row : row + 1]
-    return part if column is None else part[..., column : column + 1]
-
-
-def _draw(logits: Float[Tensor, "n k"], generator: torch.Generator | None) -> Int[Tensor, "n"]:
-    """One draw a row, by the largest of logits and Gumbel noise: near-equal logits give equal draws."""
-    uniform = torch.empty(logits.shape, dtype=torch.float64).uniform_(generator=generator).to(logits.device)
-    return (logits.double() - torch.log(-torch.log(uniform.clamp_min(1e-300)))).argmax(1)

@@ -12,27 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Claim:
-    """A statement of one of the texts, and the experiment that can refute it.
-
-    Args:
-        statement: what is claimed, in the book's words.
-        source: the text's letter and section, as in the appendix on coverage.
-        chapter: label of the chapter that has the experiment.
-        experiment: what is trained on what, and compared how.
-        effect: the quantity whose sign decides, with its unit.
-        margin: effects up to this size count as none.
-    """
-
-    name: str
-    statement: str
-    source: str
-    chapter: str
-    experiment: str
-    effect: str
-    margin: float = 0.0
+from autoencoders.claim_list import CLAIMS, Claim
 
 
 @dataclass(frozen=True)
@@ -120,14 +100,14 @@ def get(name: str) -> Claim:
     Raises:
         ValueError: there is none.
     """
-    if name not in _CLAIMS:
-        raise ValueError(f"there is no claim {name!r}; the claims are {', '.join(_CLAIMS)}")
-    return _CLAIMS[name]
+    if name not in CLAIMS:
+        raise ValueError(f"there is no claim {name!r}; the claims are {', '.join(CLAIMS)}")
+    return CLAIMS[name]
 
 
 def names(chapter: str | None = None) -> list[str]:
     """The claims that are known, all or those of one chapter (its label)."""
-    return [name for name, claim in _CLAIMS.items() if chapter in (None, claim.chapter)]
+    return [name for name, claim in CLAIMS.items() if chapter in (None, claim.chapter)]
 
 
 def table(findings: Sequence[Mapping[str, Any]], links: Mapping[str, str]) -> str:
@@ -138,7 +118,7 @@ def table(findings: Sequence[Mapping[str, Any]], links: Mapping[str, str]) -> st
         links: chapter label -> HTML of a link to it.
     """
     by_name = {record["claim"]: record["effects"] for record in findings}
-    judged = [judge(name, by_name[name]) for name in _CLAIMS if name in by_name]
+    judged = [judge(name, by_name[name]) for name in CLAIMS if name in by_name]
     overview = _rows(
         [
             f'<a href="#claim-{found.claim.name}">{escape(found.claim.statement)}</a>',
@@ -162,133 +142,3 @@ def _rows(rows: Iterable[Sequence[str]]) -> str:
         f"<tr><th scope='row'>{first}</th>" + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>"
         for first, *rest in rows
     )
-
-
-_CLAIMS = {
-    claim.name: claim
-    for claim in (
-        Claim(
-            "ae-plane-off-center",
-            "The codes of a two-latent autoencoder are not centered on the origin and leave gaps between the classes",
-            "N",
-            "ch-latent-space",
-            "ae-digits-2 on 8,000 digits",
-            "distance of the codes' median from the origin, in their standard deviations; share of their box that is gap",
-            margin=0.1,
-        ),
-        Claim(
-            "digits-beyond-mixture",
-            "Handwritten digits are more complex than a mixture",
-            "K",
-            "ch-generative",
-            "continuous against finite mixtures: VAEs (128 hidden units, 10 epochs) and mixtures of up to 300 Bernoulli "
-            "components, all on 8,000 binarized digits",
-            "log p(x) on 250 test digits, the VAE's (100 importance samples) less the best finite mixture's, nats a picture",
-            margin=1.0,
-        ),
-        Claim(
-            "prior-draws-wasted",
-            "Estimating p(x) from draws of the prior is inefficient, and the more so the more latents there are",
-            "G 2.1.1",
-            "ch-generative",
-            "2 and 20 latents: a linear-Gaussian model, and VAEs (128 hidden units, 10 epochs) on 100 binarized test digits",
-            "log10 of the effective sample size with 2 latents over that with 20",
-            margin=0.3,
-        ),
-        Claim(
-            "metropolis-converges",
-            "A Metropolis chain can be run until it samples the true posterior p(z|x): doable",
-            "L",
-            "ch-elbo",
-            "vae-digits-2: 12 test digits, 20 chains each, from draws of the prior, 500 steps of 0.1",
-            "0.05 less the share of chains that end outside the region with 99 % of the posterior (1 % would be right)",
-        ),
-        Claim(
-            "squared-error-narrows-codes",
-            "The squared error keeps the variance of a VAE's codes low",
-            "N",
-            "ch-gaussian-vae",
-            "Gaussian VAEs of gray digits, the same network with five pixel variances c; the error weighs 1 / 2c",
-            "mean log-variance of the test codes at the larger c less that at the smaller",
-            margin=0.1,
-        ),
-        Claim(
-            "ae-vae-separable",
-            "A VAE's latent space separates the classes better than an autoencoder's",
-            "L",
-            "ch-training-vae",
-            "autoencoders and VAEs with the same networks, 2 and 20 latents: classes read off the posterior means of test digits",
-            "accuracy (neighbors, linear) or silhouette of the VAE's codes less that of the autoencoder's",
-            margin=0.01,
-        ),
-        Claim(
-            "vae-centered",
-            "A VAE's codes are centered, with a spread of about one",
-            "L",
-            "ch-training-vae",
-            "vae-digits-2 and vae-digits: a draw from q(z|x) for each training digit, against N(0, I)",
-            "0.25 less the largest deviation of a coordinate's mean from 0, or of its standard deviation from 1",
-        ),
-        Claim(
-            "score-function-noisier",
-            "Score-function gradients have a higher variance than reparameterized ones",
-            "G 2.3",
-            "ch-score-function",
-            "the encoder's gradient of one batch, one draw a picture: VAEs with 2, 10 and 40 latents, fresh and trained",
-            "log10 of the score function's variance over the reparameterized one's",
-        ),
-        Claim(
-            "ae-samples-worse",
-            "Pictures decoded from N(0, I) are far worse for an autoencoder than for a VAE",
-            "G 2.4.4",
-            "ch-generation",
-            "autoencoder and VAE, 10 latents, 25 epochs of 8,000 digits: share of 1,000 samples read with p > 0.9",
-            "the share from the VAE's prior less the autoencoder's",
-            margin=0.05,
-        ),
-        Claim(
-            "more-epochs-better-samples",
-            "Samples are better after 25 epochs than after 5",
-            "G 2.4.4",
-            "ch-generation",
-            "autoencoder and VAE, 10 latents, 5 and 25 epochs of 8,000 digits: share of 1,000 samples read with p > 0.9",
-            "the share after 25 epochs less that after 5",
-            margin=0.01,
-        ),
-        Claim(
-            "ae-reconstructs-better",
-            "An autoencoder reconstructs better than a VAE",
-            "G 2.4.1",
-            "ch-ablations",
-            "the same networks with and without the KL term, several numbers of latents: MSE a pixel on test digits",
-            "log of the VAE's error over the autoencoder's",
-            margin=0.01,
-        ),
-        Claim(
-            "smaller-weight-reconstructs-better",
-            "A smaller KL weight gives better reconstructions",
-            "G 2.4.1",
-            "ch-ablations",
-            "VAEs that differ in the weight of the KL term: MSE a pixel on test digits",
-            "log of the error at the next larger weight over the error at this one",
-            margin=0.01,
-        ),
-        Claim(
-            "latent-size-no-effect",
-            "The number of latents has no clear effect on the reconstructions",
-            "G 2.4.1",
-            "ch-ablations",
-            "autoencoders and VAEs with few and with many latents: MSE a pixel on test digits",
-            "0.1 less the absolute log of the ratio of the two errors",
-        ),
-        Claim(
-            "vae-denoises-better",
-            "A VAE removes noise better than an autoencoder, the more so the more noise there is",
-            "G 2.4.3",
-            "ch-ablations",
-            "autoencoder and VAE trained to denoise at 0.25, 0.5 and 0.75: MSE a pixel on test digits",
-            "log of the autoencoder's error over the VAE's",
-            margin=0.01,
-        ),
-    )
-}

@@ -9,6 +9,7 @@ from torch import distributions as td
 from torch.nn import functional as F
 
 from autoencoders import distributions
+from autoencoders.vqvae import VQVAE, HierarchicalVQVAE
 
 
 class Autoencoder(nn.Module):
@@ -196,7 +197,7 @@ class MixedVAE(nn.Module):
         return self.decode(self.codes(x)).mean
 
 
-Model = Autoencoder | VAE | MixedVAE
+Model = Autoencoder | VAE | MixedVAE | VQVAE | HierarchicalVQVAE
 
 
 def _read(encoder: nn.Module, x: Float[Tensor, "b c h w"], count: int, needed: str) -> Float[Tensor, "b k"]:

@@ -1,7 +1,8 @@
 """Encoders and decoders: images to m numbers and back.
 
 Every encoder maps `(b, c, h, w)` to `(b, latent)`, every decoder `(b, latent)` to `(b, c, h, w)` with a linear output, so
-that any pair fits any model. `net` is an `nn.Sequential` wherever the network is a chain of layers.
+that any pair fits any model; those for codes that lie in a map put `(b, latent, rows, columns)` in between. `net` is an
+`nn.Sequential` wherever the network is a chain of layers.
 """
 
 import itertools
@@ -204,6 +205,41 @@ class ResidualDecoder(nn.Module):
         self.net = nn.Sequential(*plain[:5], *residual, nn.ReLU(), *plain[5:])
 
     def forward(self, z: Float[Tensor, "b m"]) -> Float[Tensor, "b c h w"]:
+        return self.net(z)
+
+
+class MapEncoder(nn.Module):
+    """Convolutions that halve the image, residual blocks, and a 1 x 1 convolution to the codes' width: a map of vectors.
+
+    The last convolution, before quantization, gives the map the codebook's width (van den Oord et al. 2017, section 4.1).
+    """
+
+    def __init__(self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), blocks: int = 1) -> None:
+        super().__init__()
+        _halved(shape, len(channels))
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise([shape[0], *channels]):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
+        residual = [ResidualBlock(channels[-1], channels[-1]) for _ in range(blocks)]
+        self.net = nn.Sequential(*layers[:-1], *residual, nn.ReLU(), nn.Conv2d(channels[-1], latent, 1))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d rows columns"]:
+        return self.net(x)
+
+
+class MapDecoder(nn.Module):
+    """The mirror of `MapEncoder`: a 3 x 3 convolution, residual blocks, then transposed convolutions that double the map."""
+
+    def __init__(self, shape: Shape, latent: int, channels: Sequence[int] = (16, 32), blocks: int = 1) -> None:
+        super().__init__()
+        _halved(shape, len(channels))
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise([*reversed(channels), shape[0]]):
+            layers += [nn.ReLU(), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
+        residual = [ResidualBlock(channels[-1], channels[-1]) for _ in range(blocks)]
+        self.net = nn.Sequential(nn.Conv2d(latent, channels[-1], 3, padding=1), *residual, *layers)
+
+    def forward(self, z: Float[Tensor, "b d rows columns"]) -> Float[Tensor, "b c h w"]:
         return self.net(z)
 
 

@@ -11,7 +11,7 @@ from torch import distributions as td
 from torch.nn import functional as F
 
 from autoencoders import distributions, estimators
-from autoencoders.models import VAE, Autoencoder, MixedVAE
+from autoencoders.models import VAE, VQVAE, Autoencoder, HierarchicalVQVAE, MixedVAE
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,31 @@ def denoising_terms(
     """The denoising autoencoder's: the input is corrupted, the target is clean. Book: eq-sparse-denoising-denoising."""
     distortion = squared_error(x, model(corrupt(x, noise, generator, clip=clip)))
     return Terms(distortion, torch.zeros_like(distortion))
+
+
+def vq_terms(
+    model: VQVAE | HierarchicalVQVAE,
+    x: Float[Tensor, "b c h w"],
+    generator: Generator | None = None,
+    *,
+    variance: float = 1.0,
+    commitment: float = 0.25,
+) -> Terms:
+    """The VQ-VAE's: the distortion is -log N(x; x_hat, variance I) up to its constant, the rate the losses of quantization.
+
+    These are the codebook loss plus `commitment` times the commitment loss, summed over places and maps: the first moves
+    the codes alone, the second the encoder alone. Book: eq-vqvae-objective (van den Oord et al. 2017, eq. 3).
+
+    Raises:
+        ValueError: the variance is not positive, or the commitment's weight is negative.
+    """
+    if not variance > 0 or commitment < 0:
+        raise ValueError(
+            f"variance is that of a pixel and positive, commitment a weight of at least 0, not {variance} and {commitment}"
+        )
+    x_hat, maps = model.autoencode(x)
+    losses = torch.stack([q.codebook_loss + commitment * q.commitment_loss for q in maps])
+    return Terms(squared_error(x, x_hat) / variance, losses.sum(0))
 
 
 def binarize(x: Float[Tensor, "b *event"], generator: Generator | None = None) -> Float[Tensor, "b *event"]:

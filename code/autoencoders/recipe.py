@@ -4,9 +4,7 @@
 """
 
 import dataclasses
-import hashlib
 import inspect
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from platformdirs import user_cache_dir
 from torch import Tensor
 
-import autoencoders
-from autoencoders import data, estimators, models, networks, objectives, training
-from autoencoders.models import VAE, Autoencoder, MixedVAE, Model
+from autoencoders import data, estimators, models, networks, objectives, quantizers, runs, training
+from autoencoders.models import VAE, VQVAE, Autoencoder, HierarchicalVQVAE, MixedVAE, Model
 from autoencoders.recordings import Recorder, Recording
 from autoencoders.training import History, Progress
 
@@ -32,6 +28,7 @@ NETWORKS = {
     "sparse": (networks.SparseEncoder, networks.UnitNormDecoder),
     "conv-mlp": (networks.ConvEncoder, partial(networks.MLPDecoder, hidden=(128,))),
     "transformer": (networks.PatchTransformerEncoder, networks.PatchTransformerDecoder),
+    "map": (networks.MapEncoder, networks.MapDecoder),
 }
 OBJECTIVES = {
     "reconstruction": objectives.reconstruction_terms,
@@ -41,6 +38,11 @@ OBJECTIVES = {
     "iwae": objectives.iwae_terms,
     "mixed": objectives.mixed_terms,
     "labeled": objectives.labeled_terms,
+    "vq": objectives.vq_terms,
+}
+QUANTIZERS = {
+    "moving-average": quantizers.MovingAverageCodebook,
+    "gradient": quantizers.GradientCodebook,
 }
 LIKELIHOODS = {
     "bernoulli": models.BernoulliPixels,
@@ -79,6 +81,11 @@ class Recipe:
     estimator: str = "exact"  # of the gradient with respect to the categorical coordinate
     continuous: float = 1.0  # weight of the Gaussian coordinates' share of the rate
     labels: int = 0  # labeled pictures of each class for the objective "labeled", chosen by the seed
+    codebook: int = 0  # codes, each of `latent` numbers, for the objective "vq"
+    quantizer: str = "moving-average"
+    quantizer_options: dict[str, Any] = field(default_factory=dict)
+    commitment: float = 0.25  # weight of the commitment loss
+    halvings: tuple[int, ...] = ()  # of a HierarchicalVQVAE: one codebook a level, the coarsest first
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 2e-3
@@ -89,6 +96,7 @@ class Recipe:
     def __post_init__(self) -> None:
         chosen = [("network", self.network, NETWORKS), ("objective", self.objective, OBJECTIVES)]
         chosen += [("likelihood", self.likelihood, LIKELIHOODS)] if self.is_variational else []
+        chosen += [("quantizer", self.quantizer, QUANTIZERS)] if self.objective == "vq" else []
         for label, value, known in chosen:
             if value not in known:
                 raise ValueError(f"{label} must be one of {', '.join(known)}, not {value!r}")
@@ -126,14 +134,25 @@ class Recipe:
         mean = self.dataset().train.images.mean(0) if self.center else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
+            if self.halvings:
+                books = [self._codebook(seed, level) for level in range(len(self.halvings))]
+                return HierarchicalVQVAE(shape, books, self.halvings, **self.options)
             numbers = self.classes + 2 * self.latent if self.is_variational else self.latent
             pair = encoder(shape, numbers, **self.options), decoder(shape, self.classes + self.latent, **self.options)
+            if self.objective == "vq":
+                return VQVAE(*pair, self._codebook(seed))
         if not self.is_variational:
             return Autoencoder(*pair, mean)
         likelihood = LIKELIHOODS[self.likelihood]()
         if self.classes:
             return MixedVAE(*pair, likelihood, self.latent, self.classes)
         return VAE(*pair, likelihood, self.latent)
+
+    def _codebook(self, seed: int, level: int = 0) -> quantizers.Codebook:
+        options = dict(self.quantizer_options)
+        if self.quantizer == "moving-average":
+            options = dict(start="k-means", seed=1000 * level + seed) | options
+        return QUANTIZERS[self.quantizer](self.codebook, self.latent, **options)
 
     def labeled_pictures(self, seed: int = 0) -> tuple[Tensor, Tensor]:
         """The training pictures whose labels training may see, `labels` of each class, and those labels."""
@@ -150,6 +169,9 @@ class Recipe:
             function = partial(function, estimator=estimators.get(self.estimator), continuous=self.continuous)
         if self.labels:
             function = partial(function, labeled=self.labeled_pictures(seed))
+        if self.objective == "vq":
+            variance = float(self.dataset().train.images.var())
+            return partial(function, variance=variance, commitment=self.commitment)
         corruption = dict(noise=self.noise, clip=self.clip)
         if self.objective == "denoising":
             return partial(function, **corruption)
@@ -167,7 +189,7 @@ class Recipe:
             decay_from=self.decay_from,
             weight=self.weight,
             seed=seed,
-            max_steps=_smoke_steps(),
+            max_steps=runs.smoke_steps(),
         )
 
     def train(
@@ -220,55 +242,20 @@ class Recipe:
         if path is not None:
             tensors = {f"model.{k}": v for k, v in run.model.state_dict().items()}
             tensors |= {f"recording.{f.name}": getattr(run.recording, f.name) for f in dataclasses.fields(Recording)}
-            training.write_tensors(
-                path, tensors, dict(recipe=dataclasses.asdict(self), seed=seed, history=history.records)
-            )
+            runs.write_tensors(path, tensors, dict(recipe=dataclasses.asdict(self), seed=seed, history=history.records))
         return run
 
     def key(self, seed: int) -> str:
         """A digest of everything that decides the result of a run: recipe, seed, package version and source, budget."""
         settings = {name: value for name, value in dataclasses.asdict(self).items() if name != "expected"}
-        parts = [settings, seed, autoencoders.__version__, _source_digest(), _smoke_steps()]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        return runs.key(settings, seed)
 
     def _cache_path(self, seed: int) -> Path | None:
-        where = os.environ.get("AE_CACHE", "")
-        if where == "off":
-            return None
-        name = f"{self.name}-{seed}-{self.key(seed)}.safetensors"
-        return Path(where or user_cache_dir("autoencoders")) / "runs" / name
+        return runs.path(self.name, seed, self.key(seed))
 
     def _load(self, path: Path, seed: int) -> Run:
-        tensors, metadata = training.read_tensors(path)
+        tensors, metadata = runs.read_tensors(path)
         model = self.model(seed)
         model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         recording = {k.removeprefix("recording."): v for k, v in tensors.items() if k.startswith("recording.")}
         return Run(model.eval(), History(metadata["history"]), Recording(**recording))
-
-
-def _smoke_steps() -> int | None:
-    """AE_BUDGET=smoke runs everything and learns nothing: three steps a recipe, for tests of the plumbing."""
-    budget = os.environ.get("AE_BUDGET", "full")
-    if budget not in ("full", "smoke"):
-        raise ValueError(f"AE_BUDGET must be 'full' or 'smoke', not {budget!r}")
-    return 3 if budget == "smoke" else None
-
-
-def _source_digest() -> str:
-    """A digest of the modules that decide what training does, so that an edited package never meets old weights."""
-    here = Path(__file__).parent
-    names = (
-        "data",
-        "distributions",
-        "estimators",
-        "files",
-        "models",
-        "networks",
-        "objectives",
-        "patches",
-        "recipe",
-        "recordings",
-        "sprites",
-        "training",
-    )
-    return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in names)).hexdigest()

@@ -1,8 +1,12 @@
 """The recipes that the chapters train, by name: `get("ae-digits-16")`, `get("ae-digits-16", "fashion")`, `names()`."""
 
+from typing import Literal, overload
+
+from autoencoders.prior_recipe import PriorRecipe
 from autoencoders.recipe import Recipe, Run
 
-__all__ = ["Recipe", "Run", "get", "names"]
+__all__ = ["PriorRecipe", "Recipe", "Run", "get", "names"]
+PriorName = Literal["pixelcnn-digits", "transformer-digits", "vae-codes-digits", "pixelcnn-digits-long"]
 
 
 def names() -> list[str]:
@@ -10,7 +14,11 @@ def names() -> list[str]:
     return list(_RECIPES)
 
 
-def get(name: str, data: str | None = None) -> Recipe:
+@overload
+def get(name: PriorName, data: str | None = None) -> PriorRecipe: ...
+@overload
+def get(name: str, data: str | None = None) -> Recipe: ...
+def get(name: str, data: str | None = None) -> Recipe | PriorRecipe:
     """The recipe called `name`, on the data set called `data` where one is given, else on its own.
 
     Raises:
@@ -22,11 +30,32 @@ def get(name: str, data: str | None = None) -> Recipe:
     return recipe if data in (None, recipe.data) else recipe.replace(data=data, expected="")
 
 
+_QUANTIZED = {
+    recipe.name: recipe.replace(objective="vq", quantizer_options={"restart": 1.0})
+    for recipe in (
+        Recipe("vqvae-digits", "digits", 32, "map", codebook=128).replace(
+            epochs=6, batch_size=64, learning_rate=4e-3, expected="EXPECTED"
+        ),
+        *(
+            Recipe(f"vqvae-{data}", data, 32, "map", {"channels": (32, 64), "blocks": 2}, codebook=512).replace(
+                epochs=epochs, batch_size=32, expected=expected
+            )
+            for data, epochs, expected in (("emoji", 12, "EXPECTED"), ("cifar10", 2, "EXPECTED"))
+        ),
+        # For a GPU, with a checkpoint; no page trains them.
+        *(
+            Recipe(f"vqvae-{data}-long", data, 64, "map", {"channels": (128, 256), "blocks": 2}, codebook=512).replace(
+                epochs=epochs, learning_rate=5e-4, expected="not run in the book: lower error than without -long"
+            )
+            for data, epochs in (("digits", 100), ("emoji", 300), ("cifar10", 100))
+        ),
+    )
+}
 _WIDTHS = (
     *("0.0525-0.0531", "0.0424-0.0431", "0.0317-0.0324"),
     *("0.0232-0.0239", "0.0171-0.0172", "0.0121-0.0124", "0.0083-0.0085"),
 )
-_RECIPES = {
+_RECIPES: dict[str, Recipe | PriorRecipe] = {
     recipe.name: recipe
     for recipe in (
         # Chapter 2: linear maps, trained until they span the principal subspace.
@@ -146,5 +175,12 @@ _RECIPES = {
                 ("mixed-digits-labeled", "labeled", "exact", 1, 10, "accuracy 0.905-0.927 on test digits (3 seeds)"),
             )
         ),
+        # Part IV: maps of codes, of digits and of color images.
+        *_QUANTIZED.values(),
+        # Chapter 21: priors over the digits' codes.
+        PriorRecipe("pixelcnn-digits", _QUANTIZED["vqvae-digits"], options={"channels": 48, "layers": 4}, epochs=12),
+        PriorRecipe("transformer-digits", _QUANTIZED["vqvae-digits"], "transformer", epochs=12),
+        PriorRecipe("vae-codes-digits", _QUANTIZED["vqvae-digits"], "vae", epochs=20),
+        PriorRecipe("pixelcnn-digits-long", _QUANTIZED["vqvae-digits-long"], epochs=100),
     )
 }

@@ -1,23 +1,22 @@
 """`fit`: the training loop of every chapter, in plain PyTorch, resumable and the same for its seed every time."""
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 
 from autoencoders.objectives import Terms
+from autoencoders.runs import read_tensors, write_tensors
 
-Objective = Callable[[Any, Tensor, Generator], Terms]
+Examples = Tensor | tuple[Tensor, ...]  # pictures, or several tensors with a row for each example, codes and labels say
+Objective = Callable[[Any, Any, Generator], Terms]
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -81,7 +80,7 @@ class Step(nn.Module):
         super().__init__()
         self.model, self.objective = model, objective
 
-    def forward(self, x: Float[Tensor, "b c h w"], generator: Generator) -> Terms:
+    def forward(self, x: Examples, generator: Generator) -> Terms:
         return self.objective(self.model, x, generator)
 
 
@@ -105,11 +104,11 @@ def learning_rate_at(step: int, total: int, peak: float, decay_from: float) -> f
 
 def steps(
     model: nn.Module,
-    images: Float[Tensor, "n c h w"],
+    images: Examples,
     objective: Objective,
     *,
     epochs: int,
-    validation: Float[Tensor, "v c h w"] | None = None,
+    validation: Examples | None = None,
     batch_size: int = 128,
     learning_rate: float = 2e-3,
     decay_from: float = 0.5,
@@ -124,15 +123,15 @@ def steps(
 
     Args and errors are those of `fit`.
     """
-    _check_arguments(images, epochs, batch_size, learning_rate)
+    count = _check_arguments(images, epochs, batch_size, learning_rate)
     device = torch.device(device or best_device())
-    images, batches = images.to(device), -(-len(images) // batch_size)
-    validation = None if validation is None else validation.to(device)
+    images, batches = _each(images, lambda t: t.to(device)), -(-count // batch_size)
+    validation = None if validation is None else _each(validation, lambda t: t.to(device))
     total = min(epochs * batches, max_steps or epochs * batches)
     step_module = Step(model.to(device), objective).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     history, done, sums = History(), 0, np.zeros(3)  # sums: distortion, rate, examples of the epoch so far
-    settings = dict(n=len(images), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+    settings = dict(n=count, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     settings |= dict(decay_from=decay_from, weight=weight, max_steps=max_steps)
     if checkpoint is not None and Path(checkpoint).exists():
         history, done, sums = _resume(Path(checkpoint), model, optimizer, settings)
@@ -141,10 +140,10 @@ def steps(
 
     while done < total:
         epoch = done // batches
-        order = torch.randperm(len(images), generator=_generator("cpu", seed, 0, epoch)).to(device)
+        order = torch.randperm(count, generator=_generator("cpu", seed, 0, epoch)).to(device)
         for batch in order.split(batch_size)[done % batches : total - epoch * batches]:
             optimizer.param_groups[0]["lr"] = learning_rate_at(done, total, learning_rate, decay_from)
-            terms = step_module(images[batch], _generator(device, seed, 1, done))
+            terms = step_module(_each(images, itemgetter(batch)), _generator(device, seed, 1, done))
             loss = terms.total(weight).mean()
             distortion, rate = terms.distortion.detach().sum().item(), terms.rate.detach().sum().item()
             if not np.isfinite(distortion + weight * rate):
@@ -177,7 +176,7 @@ def steps(
 
 def fit(
     model: nn.Module,
-    images: Float[Tensor, "n c h w"],
+    images: Examples,
     objective: Objective,
     *,
     callback: Callable[[Progress], None] | None = None,
@@ -188,11 +187,12 @@ def fit(
 
     Args:
         model: moved to `device` and left there, in eval mode.
-        images: the training set, as one tensor; batches are drawn from it by shuffled index.
+        images: the training set, as one tensor, or as a tuple of tensors with a row for each example; batches are drawn
+            from it by shuffled index.
         objective: `objective(model, x, generator) -> Terms`; what is minimized is the batch mean of
             `terms.distortion + weight * terms.rate`.
         epochs: passes over `images`.
-        validation: held-out images, measured at the end of every epoch.
+        validation: held-out examples, measured at the end of every epoch.
         batch_size, learning_rate: Adam's; the rate falls in a straight line to zero from `decay_from` of all steps on.
         weight: of the rate term (lambda, beta).
         seed: decides shuffling and noise, not the initial weights: those were drawn when the model was made.
@@ -231,17 +231,27 @@ def shows_progress(asked: bool = True) -> bool:
     return asked and os.environ.get("AE_PROGRESS") != "off"
 
 
-def _check_arguments(images: Tensor, epochs: int, batch_size: int, learning_rate: float) -> None:
-    if images.dim() != 4 or not images.is_floating_point():
+def _each(examples: Examples, change: Callable[[Tensor], Tensor]) -> Examples:
+    """One change to all tensors of the examples."""
+    return change(examples) if isinstance(examples, Tensor) else tuple(change(part) for part in examples)
+
+
+def _check_arguments(images: Examples, epochs: int, batch_size: int, learning_rate: float) -> int:
+    """How many examples there are."""
+    if isinstance(images, Tensor) and (images.dim() != 4 or not images.is_floating_point()):
         raise ValueError(
             f"images must be one float tensor (n, channels, height, width), not {images.dtype} of shape "
             f"{tuple(images.shape)}; use data.load(...).train.images, or images.float() / 255"
         )
-    for name, value in (("the number of images", len(images)), ("epochs", epochs), ("batch_size", batch_size)):
+    counts = [len(images)] if isinstance(images, Tensor) else [len(part) for part in images]
+    if len(set(counts)) != 1:
+        raise ValueError(f"the tensors of the examples must have a row for each example, but have {counts} rows")
+    for name, value in (("the number of images", counts[0]), ("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be positive, not {learning_rate}")
+    return counts[0]
 
 
 def _named(split: str, distortion: float, rate: float, weight: float) -> dict[str, float]:
@@ -250,44 +260,21 @@ def _named(split: str, distortion: float, rate: float, weight: float) -> dict[st
 
 
 @torch.no_grad()
-def _validate(step: Step, images: Tensor, weight: float, seed: int) -> dict[str, float]:
+def _validate(step: Step, images: Examples, weight: float, seed: int) -> dict[str, float]:
     """The terms on held-out images, with the same noise every epoch so that epochs can be compared."""
     step.eval()
-    generator = _generator(images.device, seed, 2)
+    first = images if isinstance(images, Tensor) else images[0]
+    generator = _generator(first.device, seed, 2)
     sums = np.zeros(2)
-    for x in images.split(500):
-        terms = step(x, generator)
+    for rows in torch.arange(len(first), device=first.device).split(500):
+        terms = step(_each(images, itemgetter(rows)), generator)
         sums += (terms.distortion.sum().item(), terms.rate.sum().item())
     step.train()
-    return _named("validation", sums[0] / len(images), sums[1] / len(images), weight)
+    return _named("validation", sums[0] / len(first), sums[1] / len(first), weight)
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-    """Write a safetensors file with JSON metadata, beside its place first: no reader ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, beside, {k: json.dumps(v) for k, v in metadata.items()})
-    with open(beside, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `write_tensors` wrote.
-
-    Raises:
-        ValueError: the file is damaged or not one of ours.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = {k: json.loads(v) for k, v in (file.metadata() or {}).items()}
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 - not a mapping
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise ValueError(f"{path} is damaged or not a saved run ({error}); delete it to train again") from error
 
 
 def _save(path: Path, model: nn.Module, optimizer: Any, settings: Any, history: History, done: int, sums: Any) -> None:

@@ -130,14 +130,14 @@ def test_a_finished_checkpoint_is_loaded_and_not_trained_further(images, tmp_pat
 
 SCRIPT = """
     import sys, torch
-    from autoencoders import models, networks, objectives, training
+    from autoencoders import models, networks, objectives, runs, training
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model = models.Autoencoder(networks.MLPEncoder((1, 8, 8), 2, (16,)), networks.MLPDecoder((1, 8, 8), 2, (16,)))
     images = torch.rand(300, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     training.fit(model, images, objectives.denoising_terms, epochs=400, batch_size=32, device="cpu", progress=False,
                  checkpoint=sys.argv[1], checkpoint_every=7)
-    training.write_tensors(__import__("pathlib").Path(sys.argv[2]), dict(model.state_dict()), {})
+    runs.write_tensors(__import__("pathlib").Path(sys.argv[2]), dict(model.state_dict()), {})
 """
 
 
