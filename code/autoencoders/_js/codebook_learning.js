@@ -194,13 +194,16 @@ export default {
       for (const control of view.controls) control();
       const all = codes(), used = all.map((_, k) => assigned.includes(k));
       drawPlane(all, used);
-      const highest = Math.max(...curve, 1e-9), steps = Math.max(curve.length - 1, 10);
-      const { context, sx, sy } = axes(view, plot, { x: { range: [0, steps], label: "steps" }, y: { range: [0, 1.05 * highest],
-        ticks: [0, highest].map((value) => ({ value, text: significant(value) })) }, left: 52 });
+      const ends = [Math.min(...curve), Math.max(...curve)].map((value) => Math.max(value, 1e-9));
+      const { context, sx, sy } = axes(view, plot, {
+        x: { range: [0, Math.max(curve.length - 1, 10)], label: "steps" },
+        y: { range: [0.85 * ends[0], 1.15 * ends[1]], log: true, ticks: (ends[1] > 1.25 * ends[0] ? ends : [ends[0]])
+          .map((value) => ({ value, text: significant(value) })) }, left: 56,
+      });
       context.strokeStyle = view.color.codebook;
       context.lineWidth = 2;
-      line(context, curve.map((value, i) => [sx(i), sy(value)]));
-      dot(context, sx(curve.length - 1), sy(curve.at(-1)), 3.5, view.color.codebook);
+      line(context, curve.map((value, i) => [sx(i), sy(Math.max(value, 1e-9))]));
+      dot(context, sx(curve.length - 1), sy(Math.max(curve.at(-1), 1e-9)), 3.5, view.color.codebook);
       const shares = totals(assigned, points)[0].map((n) => n / points.length), unused = used.filter((u) => !u).length;
       const entropy = shares.reduce((sum, p) => sum - (p ? p * Math.log(p) : 0), 0), value = distortion(all);
       readings.write(String(curve.length - 1), fixed(value, 5), `${fixed(Math.exp(entropy))} of ${size}`, String(unused));
