@@ -9,7 +9,7 @@ from typing import Any
 import traitlets as t
 
 from autoencoders import export, panel
-from autoencoders.codebook_views import copied_gradient
+from autoencoders.codebook_views import codebook_learning, copied_gradient
 from autoencoders.demonstrations import (
     estimator_variance,
     gaussian_kl,
@@ -34,6 +34,7 @@ from autoencoders.views import picture_bytes, picture_shape, show
 
 __all__ = [
     "bottleneck_width",
+    "codebook_learning",
     "codec_explorer",
     "copied_gradient",
     "denoiser",
