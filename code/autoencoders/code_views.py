@@ -1,0 +1,86 @@
+"""Widgets that work on a picture's map of codes; `widgets` offers them."""
+
+from typing import Any
+
+import torch
+import traitlets as t
+
+from autoencoders import evaluation, export
+from autoencoders.views import as_array, picture_bytes, picture_shape, show
+
+PALETTE = 256
+"""Codes a palette may hold: more are no longer told apart, nor found."""
+
+
+def paint_codes(
+    model: Any,
+    images: Any,
+    *,
+    code: int | None = None,
+    image: int = 0,
+    dtype: str = "int8",
+    ink: bool = True,
+    hint: str = "Try: pick up a code from a stroke and paint it one place beside. How far does the picture change, and is the "
+    "stroke you get the one on the palette? Then fill the whole map with one code.",
+) -> Any:
+    """The map of codes of a picture, painted over with codes of the reader's choice; the decoder runs in the page.
+
+    Args:
+        model: a `VQVAE` with one map, its decoder under 250,000 parameters and its codes no more than 256.
+        images: about eight pictures whose maps can be painted over.
+        code: what the reader paints with at first; by default the code in the middle of the first map.
+        image: which picture's map it opens on.
+
+    Raises:
+        ValueError: the codes are too many, or there is no such code or picture.
+    """
+    shape = picture_shape(images)
+    if not 0 <= image < len(images):
+        raise ValueError(f"image must be one of the {len(images)} pictures, 0 to {len(images) - 1}, not {image}")
+    count, width = (int(n) for n in model.quantizer.codes.shape)
+    if count > PALETTE:
+        raise ValueError(f"a palette holds at most {PALETTE} codes, but the model has {count}; train one with fewer")
+    maps = evaluation.in_batches(model.indices, torch.as_tensor(as_array(images)))
+    rows, columns = maps.shape[1:]
+    chosen = int(maps[image, rows // 2, columns // 2]) if code is None else int(code)
+    if not 0 <= chosen < count:
+        raise ValueError(f"code must be one of the {count} codes, 0 to {count - 1}, not {code}")
+    manifest, weights = export.pack(model.decoder, dtype, shape=(width, rows, columns))
+    shown = swatches(model, (rows, columns))
+    state = {
+        "manifest": manifest,
+        "weights": weights,
+        "codebook": as_array(model.quantizer.codes).astype("<f4").tobytes(),
+        "maps": as_array(maps).astype("<u2").tobytes(),
+        "swatches": picture_bytes(shown),
+        "swatch": picture_shape(shown),
+        "order": as_array(shown).reshape(count, -1).mean(1).argsort(kind="stable").tolist(),
+        "images": picture_bytes(images),
+        "grid": [rows, columns],
+        "shape": shape,
+        "ink": ink,
+    }
+    return show(
+        "paint_codes",
+        label="A picture's map of codes to paint over, a palette of the codes, and the picture that the map decodes to.",
+        hint=hint,
+        state=state,
+        user={
+            "codes": t.List(t.Int(), default_value=maps[image].flatten().tolist()),
+            "code": t.Int(chosen, min=0, max=count - 1),
+            "place": t.Tuple(t.Int(), t.Int(), default_value=(columns // 2, rows // 2)),
+            "image": t.Int(int(image), min=0, max=len(images) - 1),
+        },
+        decoder=True,
+    )
+
+
+@torch.no_grad()
+def swatches(model: Any, grid: tuple[int, int], cells: int = 2) -> torch.Tensor:
+    """What each code looks like among its like: the middle of the picture that a map full of it decodes to."""
+    count = len(model.quantizer.codes)
+    full = torch.arange(count)[:, None, None].expand(count, *grid)
+    pictures = model.decode_indices(full)
+    rows, columns = (cells * side // places for side, places in zip(pictures.shape[2:], grid, strict=True))
+    top, left = ((side - part) // 2 for side, part in zip(pictures.shape[2:], (rows, columns), strict=True))
+    return pictures[:, :, top : top + rows, left : left + columns].clamp(0, 1)
