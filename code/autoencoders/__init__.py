@@ -17,6 +17,7 @@ _MODULES = (
     "data",
     "latents",
     "networks",
+    "codebooks",
     "quantizers",
     "reading_order",
     "transformer",

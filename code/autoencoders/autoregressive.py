@@ -1,7 +1,6 @@
 """Priors over maps of codes, one code after the other in reading order: masked convolutions, a gated PixelCNN, a transformer."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -24,7 +23,7 @@ class MaskedConv2d(nn.Conv2d):
         ValueError: `mask` is neither, or `reach` less than 1.
     """
 
-    def __init__(self, mask: Literal["A", "B"], channels: int, out: int, *, reach: int = 1):
+    def __init__(self, mask: str, channels: int, out: int, *, reach: int = 1):
         if mask not in ("A", "B") or reach < 1:
             raise ValueError(f"the mask is 'A' or 'B' and the reach at least 1, not {mask!r} and {reach}")
         super().__init__(channels, out, 2 * reach + 1, padding=reach)
@@ -88,8 +87,8 @@ class _Memory:
         channels, (height, width) = layer.out.in_channels, size
         self.layer, self.width = layer, width
         self.to_v, self.to_h = (added.expand(n, 2 * channels, height, width) for added in layer.added(context))
-        # The rows so far that the next one reads, the newest last, with the borders' zeros; what they come to.
-        self.rows = self.to_v.new_zeros(n, channels, layer.reach + 1, width + 2 * layer.reach)
+        # The rows so far that the next one reads, the newest last, with the zeros at the sides; what they come to.
+        self.rows = self.to_v.new_zeros(n, channels, 0, width + 2 * layer.reach)
         self.above = self.to_v.new_zeros(n, 2 * channels, 1, width)
         self.weight = layer.horizontal.weight[:, :, 0].permute(2, 1, 0).reshape(-1, 2 * channels)
 
@@ -103,21 +102,20 @@ class _Memory:
     def write(self, column: int, h: Float[Tensor, "n d"]) -> None:
         self.line[:, self.layer.reach + column] = h
 
-    def place(self, column: int, h: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """The horizontal stack's feature at this column, from the feature one layer down."""
-        out, first = self.layer.out, self.layer.is_first
-        if not first:
-            self.write(column, h)
-        read = self.line[:, column : column + self.layer.reach + (not first)].flatten(1)
+    def place(self, column: int, below: Float[Tensor, "n d"] | None = None) -> Float[Tensor, "n d"]:
+        """The horizontal stack's feature at this column, from that one layer down; the first layer has none yet."""
+        if below is not None:
+            self.write(column, below)
+        read = self.line[:, column : column + self.layer.reach + (below is not None)].flatten(1)
         gated = _gate(torch.addmm(self.rest[:, column], read, self.weight))
-        new = F.linear(gated, out.weight.flatten(1), out.bias)
-        return new if first else h + new
+        new = F.linear(gated, self.layer.out.weight.flatten(1), self.layer.out.bias)
+        return new if below is None else below + new
 
     def end_row(self, row: int, v: Float[Tensor, "n d 1 w"]) -> Float[Tensor, "n d 1 w"]:
         """The vertical stack's feature at this row, from that one layer down."""
-        reach = self.layer.reach
-        self.rows = torch.cat([self.rows[:, :, 1:], F.pad(v, (reach, reach))], 2)
-        self.above = self.layer.vertical(self.rows)
+        vertical, reach = self.layer.vertical, self.layer.reach
+        self.rows = torch.cat([self.rows[:, :, -reach:], F.pad(v, (reach, reach))], 2)
+        self.above = F.conv2d(self.rows, vertical.weight[:, :, -self.rows.shape[2] :], vertical.bias)
         return _gate(self.above + self.to_v[:, :, row : row + 1])
 
 
@@ -193,16 +191,17 @@ class PixelCNN(CodeChain):
                 if not column:
                     for memory in memories:
                         memory.start_row(row)
-                h = drawn.new_zeros(0)  # the first layer reads the codes before, not its own place
-                for memory in memories:
+                h = memories[0].place(column)
+                for memory in memories[1:]:
                     h = memory.place(column, h)
                 for weight, bias in weights:
                     h = F.linear(F.relu(h), weight, bias)
                 yield row, column, h
                 memories[0].write(column, self.embedding(drawn[:, row, column]))
-            v = self.embedding(drawn[:, row]).movedim(-1, 1)[:, :, None]
-            for memory in memories:
-                v = memory.end_row(row, v)
+            if row + 1 < self.size[0]:
+                v = self.embedding(drawn[:, row]).movedim(-1, 1)[:, :, None]
+                for memory in memories:
+                    v = memory.end_row(row, v)
 
     def _gated(self) -> list[_Gated]:
         return [layer for layer in self.layers if isinstance(layer, _Gated)]

@@ -25,6 +25,10 @@ class DigitClassifier(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b classes"]:
         return self.net(x)
 
+    def features(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 128"]:
+        """The numbers of the last hidden layer, of which the class is read off linearly."""
+        return self.net[:-2](x)
+
 
 def train_classifier(
     images: Float[Tensor, "n c h w"], labels: Int[Tensor, "n"], epochs: int = 5, seed: int = 0

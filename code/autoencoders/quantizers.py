@@ -1,57 +1,21 @@
-"""Vector quantizers: each vector of a code map becomes the nearest of K learned ones. Maps are `(b, d, *places)`."""
+"""Quantizers: what puts a learned or a fixed code in each place of a map. Maps are `(b, d, *places)`.
 
-from dataclasses import dataclass
-from typing import Any, cast
+The codebooks themselves are in `codebooks`; here are what is made of them and what has none.
+"""
+
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch import distributed as dist
-from torch.nn import functional as F
 
-_CHUNK = 2**22  # distances held at a time: 16 MB of float32
-_START = 10_000  # vectors that a start by k-means looks at
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """What a quantizer makes of a map of vectors. Both losses are sums over a map's numbers, unweighted.
-
-    Args:
-        values: the chosen codes, in the map's places; the gradient passes straight through them to the encoder.
-        indices: which code was chosen at each place.
-        codebook_loss: squared distance from each code to the vectors it was chosen for; it moves the codebook alone.
-        commitment_loss: the same number; it moves the encoder alone.
-    """
-
-    values: Float[Tensor, "b d *places"]
-    indices: Int[Tensor, "b *places"]
-    codebook_loss: Float[Tensor, "b"]
-    commitment_loss: Float[Tensor, "b"]
-
-
-@torch.no_grad()
-def nearest_code(z: Float[Tensor, "n d"], codebook: Float[Tensor, "k width"]) -> Int[Tensor, "n"]:
-    """The index of the code nearest to each vector; of codes equally near, the first.
-
-    Distances are compared as |c|^2 / 2 - z.c. Both are first taken relative to the codebook's mean: an offset that they
-    have in common, large against their differences, would leave nothing of these. Memory is bounded whatever n and k are.
-
-    Raises:
-        ValueError: the codebook is empty, or the vectors and the codes differ in length.
-    """
-    if codebook.dim() != 2 or len(codebook) < 1:
-        raise ValueError(f"a codebook is a matrix with a code in each row, at least one, not {tuple(codebook.shape)}")
-    if z.dim() != 2 or z.shape[1] != codebook.shape[1]:
-        raise ValueError(
-            f"each row of z has to be as long as a code, {codebook.shape[1]} numbers, but z is {tuple(z.shape)}"
-        )
-    center = codebook.mean(0)
-    codes = codebook - center
-    half = codes.square().sum(1) / 2
-    rows = max(1, _CHUNK // len(codes))
-    chunks = [torch.addmm(half, some - center, codes.T, alpha=-1).argmin(1) for some in z.split(rows)]
-    return torch.cat(chunks) if chunks else torch.empty(0, dtype=torch.int64, device=z.device)
+from autoencoders.codebooks import Codebook as Codebook
+from autoencoders.codebooks import GradientCodebook as GradientCodebook
+from autoencoders.codebooks import MovingAverageCodebook as MovingAverageCodebook
+from autoencoders.codebooks import Quantized as Quantized
+from autoencoders.codebooks import half_distances
+from autoencoders.codebooks import nearest_code as nearest_code
 
 
 def pooled_perplexity(counts: Float[Tensor, "k"] | Int[Tensor, "k"]) -> float:
@@ -67,188 +31,148 @@ def pooled_perplexity(counts: Float[Tensor, "k"] | Int[Tensor, "k"]) -> float:
     return float(torch.special.entr(shares).sum().exp())
 
 
-class Codebook(nn.Module):
-    """K codes of d numbers, and how a map is replaced by them; subclasses say what moves the codes.
+@torch.no_grad()
+def draw_code(
+    z: Float[Tensor, "n d"], codebook: Float[Tensor, "k width"], temperature: float, generator: torch.Generator | None
+) -> Int[Tensor, "n"]:
+    """For each vector a code drawn with probability proportional to exp(-|z - c|^2 / temperature).
+
+    By the Gumbel-max trick: the argmin of |z - c|^2 - temperature * g, where the g are independent standard Gumbel
+    numbers, which are minus logarithms of exponential ones. Nothing is divided by the temperature, so that it may be 0.
 
     Raises:
-        ValueError: `codes` or `width` is less than 1.
+        ValueError: the codebook is empty, or the vectors and the codes differ in length.
+    """
+    found = []
+    for half in half_distances(z, codebook):
+        noise = torch.empty_like(half).exponential_(generator=generator).log_()
+        found.append(half.add_(noise, alpha=temperature / 2).argmin(1))
+    return torch.cat(found) if found else torch.empty(0, dtype=torch.int64, device=z.device)
+
+
+class StochasticCodebook(GradientCodebook):
+    """Codes drawn by their distance: near ones often, far ones seldom.
+
+    The posterior over codes is proportional to exp(-|z - c|^2 / temperature), that of soft expectation maximization
+    (Roy et al. 2018) and, with a learned temperature, of SQ-VAE (Takida et al. 2022). Each place draws one code from
+    it; losses and gradients are those of the drawn code. `indices` and `values` are those of any codebook: the nearest
+    code, and the map that indices stand for.
+
+    Args:
+        temperature: in the units of a squared distance. Toward 0 the nearest code is drawn, toward infinity any.
+
+    Raises:
+        ValueError: `temperature` is not a positive number.
     """
 
-    codes: Tensor
+    def __init__(self, codes: int, width: int, *, temperature: float = 1.0):
+        super().__init__(codes, width)
+        if not 0 < temperature < float("inf"):
+            raise ValueError(
+                f"a temperature is a positive number; for the nearest code, sample=False: not {temperature}"
+            )
+        self.temperature = temperature
 
-    def __init__(self, codes: int, width: int):
+    def forward(
+        self, z: Float[Tensor, "b d *places"], *, generator: torch.Generator | None = None, sample: bool = True
+    ) -> Quantized:
+        """Draw the codes, in training as in evaluation; with `sample=False` take the nearest.
+
+        Raises:
+            ValueError: the map's vectors are not as long as the codes.
+        """
+        if not sample:
+            return super().forward(z)
+        drawn = draw_code(self._vectors(z), self.codes, self.temperature, generator)
+        return self._quantized(z, drawn.view(len(z), *z.shape[2:]))
+
+    def probabilities(self, z: Float[Tensor, "b d *places"]) -> Float[Tensor, "b k *places"]:
+        """With what probability each place draws each code. All at once: `b * k * places` numbers.
+
+        Raises:
+            ValueError: the map's vectors are not as long as the codes.
+        """
+        with torch.no_grad():
+            half = list(half_distances(self._vectors(z), self.codes))
+        shape = (len(z), *z.shape[2:], len(self.codes))
+        every = torch.cat(half) if half else z.new_empty(0, len(self.codes))
+        nearest = every.amin(1, keepdim=True)
+        return ((nearest - every) * (2 / self.temperature)).softmax(1).view(shape).movedim(-1, 1)
+
+
+class ResidualQuantizer(nn.Module):
+    """Codebooks in a row, each for what the ones before it left over: a place is the sum of one code from each.
+
+    With m codebooks of K codes a place has K^m values at the price of mK codes (Zeghidour et al. 2021 for sound, Lee et
+    al. 2022 for images). Each stage's losses compare its code with its own residual; gradients pass straight through
+    the sum as a whole.
+
+    Args:
+        stages: the codebooks, coarsest first.
+
+    Raises:
+        ValueError: there are no stages, or their codes differ in length.
+    """
+
+    def __init__(self, stages: Sequence[Codebook]):
         super().__init__()
-        if codes < 1 or width < 1:
-            raise ValueError(f"a codebook has at least one code of at least one number, not {codes} of {width}")
+        widths = [stage.codes.shape[1] for stage in stages]
+        if not widths or len(set(widths)) > 1:
+            raise ValueError(f"stages are codebooks, at least one, with codes of one length, not of lengths {widths}")
+        self.stages = nn.ModuleList(stages)
 
     def forward(self, z: Float[Tensor, "b d *places"]) -> Quantized:
         """Raises:
         ValueError: the map's vectors are not as long as the codes.
         """
-        indices = self.indices(z)
-        chosen = self.values(indices)
-        codebook_loss = (chosen - z.detach()).square().flatten(1).sum(1)
-        commitment_loss = (z - chosen.detach()).square().flatten(1).sum(1)
-        return Quantized(z + (chosen - z).detach(), indices, codebook_loss, commitment_loss)
+        left, stages = z, []
+        for stage in self._codebooks():
+            stages.append(stage(left))
+            left = left - stages[-1].values.detach()
+        total = torch.stack([quantized.values for quantized in stages]).sum(0)
+        return Quantized(
+            z + (total - z).detach(),
+            torch.stack([quantized.indices for quantized in stages], 1),
+            torch.stack([quantized.codebook_loss for quantized in stages]).sum(0),
+            torch.stack([quantized.commitment_loss for quantized in stages]).sum(0),
+        )
 
-    def indices(self, z: Float[Tensor, "b d *places"]) -> Int[Tensor, "b *places"]:
-        """The nearest code at each place."""
-        return nearest_code(self._vectors(z), self.codes).view(len(z), *z.shape[2:])
+    @torch.no_grad()
+    def indices(self, z: Float[Tensor, "b d *places"]) -> Int[Tensor, "b stages *places"]:
+        """At each place the nearest code of the first stage, then that of the second to what this leaves, and so on."""
+        found = []
+        for stage in self._codebooks():
+            found.append(stage.indices(z))
+            z = z - stage.values(found[-1])
+        return torch.stack(found, 1)
 
-    def values(self, indices: Int[Tensor, "b *places"]) -> Float[Tensor, "b d *places"]:
-        """The map of codes that a map of indices stands for.
+    def values(self, indices: Int[Tensor, "b stages *places"]) -> Float[Tensor, "b d *places"]:
+        """The map that indices stand for; those of the first few stages stand for a coarser one.
 
         Raises:
-            ValueError: an index is not of a code.
+            ValueError: there are indices for no stage or for too many, or an index is not of a code.
         """
-        k = len(self.codes)
-        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < k:
+        stages = self._codebooks()
+        if indices.dim() < 2 or not 1 <= indices.shape[1] <= len(stages):
             raise ValueError(
-                f"there are {k} codes, 0 to {k - 1}, but the indices go from {int(indices.min())} to {int(indices.max())}"
+                f"for {len(stages)} stages indices are (b, {len(stages)} or fewer, ...), not {tuple(indices.shape)}"
             )
-        return F.embedding(indices, self.codes).movedim(-1, 1)
+        parts = [stage.values(part) for stage, part in zip(stages, indices.unbind(1), strict=False)]
+        return torch.stack(parts).sum(0)
 
     @torch.no_grad()
     def initialize(self, z: Float[Tensor, "b d *places"], *, seed: int = 0) -> None:
-        """Put the codes where k-means (Lloyd, k-means++ start) finds the centers of the vectors of some maps.
+        """Start each stage by k-means on what the ones before it leave of some maps.
 
         Raises:
             ValueError: there are fewer vectors than codes, or they are not as long as the codes.
         """
-        from sklearn.cluster import KMeans
+        for stage in self._codebooks():
+            stage.initialize(z, seed=seed)
+            z = z - stage.values(stage.indices(z))
 
-        vectors = self._vectors(z).to(self.codes.dtype)
-        if len(vectors) < len(self.codes):
-            raise ValueError(f"k-means with {len(self.codes)} centers needs as many vectors, not {len(vectors)}")
-        means = KMeans(len(self.codes), n_init=cast(Any, 1), max_iter=20, random_state=seed)
-        found = means.fit(vectors.cpu().numpy())
-        self._put(torch.as_tensor(found.cluster_centers_, dtype=self.codes.dtype, device=self.codes.device))
-
-    def _vectors(self, z: Float[Tensor, "b d *places"]) -> Float[Tensor, "n d"]:
-        width = self.codes.shape[1]
-        if z.dim() < 2 or z.shape[1] != width:
-            raise ValueError(f"the codes have {width} numbers, so a map is (b, {width}, ...), not {tuple(z.shape)}")
-        return z.movedim(1, -1).reshape(-1, width)
-
-    def _put(self, codes: Float[Tensor, "k d"]) -> None:
-        self.codes.data.copy_(codes)
-
-
-class GradientCodebook(Codebook):
-    """Codes that gradient descent moves, on the codebook loss (van den Oord et al. 2017)."""
-
-    def __init__(self, codes: int, width: int):
-        super().__init__(codes, width)
-        self.codes = nn.Parameter(torch.empty(codes, width).uniform_(-1 / codes, 1 / codes))
-
-
-class MovingAverageCodebook(Codebook):
-    """Codes that are averages over the vectors lately assigned to them (van den Oord et al. 2017, appendix A.1).
-
-    A code is `sums / counts`, two decaying sums over training batches. They start as if each code had been chosen once,
-    by itself. For the division the counts are smoothed without changing their total, and a code that nothing was
-    assigned to stays where it is. In training each call first quantizes with the codes it found and then moves them; in
-    evaluation nothing moves. Under `torch.distributed` the sums run over all processes.
-
-    Args:
-        decay: share of the old sums that each batch keeps.
-        smoothing: added to each count before the counts are scaled back to their total (Laplace).
-        restart: a code whose count has fallen below this is moved to a vector of the batch; 0 never does that.
-        start: `"uniform"` draws the first codes near zero; `"k-means"` finds them among the vectors of the first
-            training batch, once, before it is quantized. Up to 10,000 of its vectors are looked at, and under
-            `torch.distributed` those of process 0. A saved state remembers whether that has happened.
-        seed: of restarts and of k-means.
-
-    Raises:
-        ValueError: `decay` is not in [0, 1), `smoothing` or `restart` is negative, or `start` is neither of the two.
-            In training: the first batch has fewer vectors than there are codes and `start` is `"k-means"`.
-    """
-
-    counts: Tensor
-    sums: Tensor
-    draws: Tensor
-    started: Tensor
-
-    def __init__(
-        self,
-        codes: int,
-        width: int,
-        *,
-        decay: float = 0.99,
-        smoothing: float = 1e-5,
-        restart: float = 0.0,
-        start: str = "uniform",
-        seed: int = 0,
-    ):
-        super().__init__(codes, width)
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay is the share that is kept, from 0 to below 1, not {decay}")
-        if smoothing < 0 or restart < 0:
-            raise ValueError(f"smoothing and restart are counts, at least 0, not {smoothing} and {restart}")
-        if start not in ("uniform", "k-means"):
-            raise ValueError(f'codes start "uniform" or by "k-means", not {start!r}')
-        self.decay, self.smoothing, self.restart, self.seed = decay, smoothing, restart, seed
-        self.register_buffer("codes", torch.empty(codes, width).uniform_(-1 / codes, 1 / codes))
-        self.register_buffer("counts", torch.ones(codes))
-        self.register_buffer("sums", self.codes.clone())
-        self.register_buffer("draws", torch.tensor(seed * 1_000_003 % 2**32))  # the seed of the next restart
-        self.register_buffer("started", torch.tensor(start == "uniform"))
-
-    def forward(self, z: Float[Tensor, "b d *places"]) -> Quantized:
-        if self.training and not self.started:
-            self._start(z)
-        quantized = super().forward(z)
-        if self.training:
-            self.update(z.detach(), quantized.indices)
-        return quantized
-
-    @torch.no_grad()
-    def update(self, z: Float[Tensor, "b d *places"], indices: Int[Tensor, "b *places"]) -> None:
-        """Move the codes toward the vectors they were chosen for."""
-        vectors, chosen = self._vectors(z), indices.flatten()
-        counts = torch.bincount(chosen, minlength=len(self.codes)).to(self.counts.dtype)
-        sums = torch.zeros_like(self.sums).index_add_(0, chosen, vectors)
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(counts)
-            dist.all_reduce(sums)
-        self.counts.mul_(self.decay).add_(counts, alpha=1 - self.decay)
-        self.sums.mul_(self.decay).add_(sums, alpha=1 - self.decay)
-        used = counts > 0
-        total = self.counts.sum()
-        smoothed = (self.counts + self.smoothing) * (total / (total + len(self.counts) * self.smoothing))
-        self.codes[used] = (self.sums / smoothed[:, None])[used]
-        if self.restart:
-            self._restart(vectors)
-
-    @torch.no_grad()
-    def _start(self, z: Float[Tensor, "b d *places"]) -> None:
-        vectors = self._vectors(z)
-        if len(vectors) > _START:
-            order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(self.seed))
-            vectors = vectors[order[:_START].to(vectors.device)]
-        self.initialize(vectors, seed=self.seed % 2**32)
-        if dist.is_available() and dist.is_initialized():
-            dist.broadcast(self.codes, 0)
-            self._put(self.codes)
-
-    def _restart(self, vectors: Float[Tensor, "n d"]) -> None:
-        """Move codes that have fallen out of use to vectors of the batch, with the statistics of a new code."""
-        dead = self.counts < self.restart
-        generator = torch.Generator().manual_seed(int(self.draws))
-        self.draws += 1
-        if not dead.any():
-            return
-        picked = torch.randint(len(vectors), (int(dead.sum()),), generator=generator)
-        fresh = vectors[picked.to(vectors.device)]
-        if dist.is_available() and dist.is_initialized():
-            dist.broadcast(fresh, 0)
-        self.codes[dead], self.sums[dead], self.counts[dead] = fresh, fresh, 1.0
-
-    def _put(self, codes: Float[Tensor, "k d"]) -> None:
-        super()._put(codes)
-        self.sums.copy_(codes)
-        self.counts.fill_(1.0)
-        self.started.fill_(True)
+    def _codebooks(self) -> list[Codebook]:
+        return [cast(Codebook, stage) for stage in self.stages]
 
 
 class ScalarQuantizer(nn.Module):

@@ -182,16 +182,21 @@ class CodeChain(nn.Module):
             raise ValueError(f"the condition has to be {(n, self.condition, *self.size)}, not {tuple(condition.shape)}")
 
 
-@torch.no_grad()
 def _walk(
     drawn: Tensor, places: Iterator[tuple[int, int, Tensor]], temperature: float, generator: torch.Generator | None
 ) -> Iterator[Place]:
     """Draw a code at each place, and write it where the next place finds it."""
-    for row, column, logits in places:
-        scaled = logits / temperature
-        codes = _draw(scaled, generator)
-        drawn[:, row, column] = codes
-        yield Place(row, column, scaled.softmax(1), codes)
+    while True:
+        with torch.no_grad():  # not around the whole: what happens between two steps is the caller's
+            found = next(places, None)
+            if found is None:
+                return
+            row, column, logits = found
+            scaled = logits / temperature
+            codes = _draw(scaled, generator)
+            drawn[:, row, column] = codes
+            place = Place(row, column, scaled.softmax(1), codes)
+        yield place
 
 
 def _draw(logits: Float[Tensor, "n k"], generator: torch.Generator | None) -> Int[Tensor, "n"]:

@@ -15,7 +15,7 @@ import autoencoders
 
 # The modules that decide what training does: an edited package never meets old weights.
 _SOURCES = """
-autoregressive data distributions estimators files models networks objectives patches prior_recipe priors quantizers
+autoregressive codebooks data distributions estimators files models networks objectives patches prior_recipe priors quantizers
 reading_order recipe recordings sprites training transformer vqvae
 """.split()  # noqa: SIM905
 

@@ -1,5 +1,6 @@
 """Quantizers: the nearest code, which loss moves what, and moving averages that neither leak nor jump."""
 
+import math
 import socket
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import distributed as dist
 from torch import multiprocessing as mp
 
-from autoencoders import quantizers
+from autoencoders import codebooks, quantizers
 
 
 def seeded(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -44,7 +45,7 @@ def test_of_equal_codes_the_first_is_chosen_and_chunks_make_no_difference(monkey
     assert quantizers.nearest_code(torch.tensor([[0.0, 2.0]]), codes).tolist() == [1]
     z, codes = seeded(101, 4), seeded(9, 4, seed=1)
     whole = quantizers.nearest_code(z, codes)
-    monkeypatch.setattr(quantizers, "_CHUNK", 20)
+    monkeypatch.setattr(codebooks, "_CHUNK", 20)
     assert torch.equal(quantizers.nearest_code(z, codes), whole)
     assert quantizers.nearest_code(z[:0], codes).shape == (0,)
 
@@ -67,11 +68,20 @@ def test_losses_are_per_example_and_squared_distances(codebook):
     assert torch.allclose(alone.commitment_loss, quantized.commitment_loss[1:2])
 
 
-def test_which_loss_moves_what():
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: quantizers.GradientCodebook(8, 3),
+        lambda: quantizers.StochasticCodebook(8, 3),
+        lambda: quantizers.ResidualQuantizer([quantizers.GradientCodebook(8, 3) for _ in range(3)]),
+    ],
+    ids=["gradient", "stochastic", "residual"],
+)
+def test_which_loss_moves_what(make):
     """T4, T5: reconstruction moves encoder and decoder, the codebook loss the codes, commitment the encoder."""
     torch.manual_seed(0)
     encoder, decoder = torch.nn.Conv2d(1, 3, 1), torch.nn.Conv2d(3, 1, 1)
-    codebook = quantizers.GradientCodebook(8, 3)
+    codebook = make()
     codebook.initialize(seeded(4, 3, 5, 5))
     x = seeded(2, 1, 5, 5)
 
@@ -80,6 +90,7 @@ def test_which_loss_moves_what():
         for name in ("reconstruction", "codebook", "commitment"):
             for module in (encoder, decoder, codebook):
                 module.zero_grad(set_to_none=True)
+            torch.manual_seed(1)
             quantized = codebook(encoder(x))
             losses = {
                 "reconstruction": (decoder(quantized.values) - x).square().sum(),
@@ -87,14 +98,15 @@ def test_which_loss_moves_what():
                 "commitment": beta * quantized.commitment_loss.sum(),
             }
             losses[name].backward()
-            parts = {"encoder": encoder.weight, "codebook": codebook.codes, "decoder": decoder.weight}
+            parts = {"encoder": encoder.weight, "decoder": decoder.weight}
+            parts |= {f"codes {i}": codes for i, codes in enumerate(codebook.parameters())}
             found[name] = {k: 0.0 if p.grad is None else p.grad.norm().item() for k, p in parts.items()}
         return found
 
     table = moved()
     assert {name: [part for part, size in row.items() if size > 0] for name, row in table.items()} == {
         "reconstruction": ["encoder", "decoder"],
-        "codebook": ["codebook"],
+        "codebook": [f"codes {i}" for i, _ in enumerate(codebook.parameters())],
         "commitment": ["encoder"],
     }
     tripled = moved(beta=3.0)
@@ -236,7 +248,7 @@ def test_a_start_by_k_means_is_a_function_of_its_seed_and_looks_at_so_many_vecto
         return codebook.codes
 
     assert torch.equal(started(1), started(1)) and not torch.equal(started(1), started(2))
-    monkeypatch.setattr(quantizers, "_START", 6)
+    monkeypatch.setattr(codebooks, "_START", 6)
     codebook = quantizers.MovingAverageCodebook(6, 2, start="k-means", decay=0.0)
     codebook._start(z)
     assert all(any(torch.allclose(code, vector) for vector in z) for code in codebook.codes), (
@@ -302,6 +314,10 @@ def test_scalar_quantization_lets_the_gradient_of_the_bound_through():
     assert torch.allclose(z.grad, 1 - torch.tanh(z.detach()).square(), atol=1e-6)
 
 
+def residual(*more: quantizers.Codebook) -> quantizers.ResidualQuantizer:
+    return quantizers.ResidualQuantizer([quantizers.GradientCodebook(4, 2), quantizers.GradientCodebook(4, 2), *more])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -324,6 +340,19 @@ def test_scalar_quantization_lets_the_gradient_of_the_bound_through():
         (lambda: quantizers.GradientCodebook(4, 2).initialize(torch.zeros(3, 2)), "needs as many vectors, not 3"),
         (lambda: quantizers.nearest_code(torch.zeros(3, 2), torch.zeros(0, 2)), "at least one"),
         (lambda: quantizers.nearest_code(torch.zeros(3, 2), torch.zeros(4, 3)), "as long as a code, 3 numbers"),
+        (lambda: quantizers.StochasticCodebook(0, 2), "at least one code"),
+        (lambda: quantizers.StochasticCodebook(4, 2, temperature=0.0), "positive number; .* sample=False: not 0.0"),
+        (lambda: quantizers.StochasticCodebook(4, 2, temperature=math.nan), "positive number"),
+        (lambda: quantizers.StochasticCodebook(4, 2)(torch.zeros(2, 3)), r"a map is \(b, 2, \.\.\.\)"),
+        (lambda: quantizers.StochasticCodebook(4, 2).probabilities(torch.zeros(2, 3)), r"a map is \(b, 2, \.\.\.\)"),
+        (lambda: residual().initialize(torch.zeros(3, 2)), "needs as many vectors, not 3"),
+        (lambda: quantizers.ResidualQuantizer([]), r"at least one, .* not of lengths \[\]"),
+        (lambda: residual(quantizers.GradientCodebook(4, 3)), r"of one length, not of lengths \[2, 2, 3\]"),
+        (lambda: residual()(torch.zeros(2, 3)), r"a map is \(b, 2, \.\.\.\)"),
+        (lambda: residual().indices(torch.zeros(2, 3)), r"a map is \(b, 2, \.\.\.\)"),
+        (lambda: residual().values(torch.zeros(2, 3, dtype=torch.int64)), r"2 stages .* not \(2, 3\)"),
+        (lambda: residual().values(torch.zeros(2, 0, dtype=torch.int64)), r"2 stages .* not \(2, 0\)"),
+        (lambda: residual().values(torch.full((1, 2), 4)), "codes, 0 to 3, but"),
         (lambda: quantizers.ScalarQuantizer(()), "at least two levels"),
         (lambda: quantizers.ScalarQuantizer((4, 1)), "at least two levels"),
         (lambda: quantizers.ScalarQuantizer((4, 4))(torch.zeros(2, 3)), r"is \(b, 2, \.\.\.\)"),
