@@ -45,6 +45,7 @@ _MODULES = (
     "exhibits",
     "planes",
     "squares",
+    "code_views",
     "stories",
     "demonstrations",
     "in_page",

@@ -4,6 +4,8 @@ from typing import Any
 
 import torch
 import traitlets as t
+from torch import Tensor
+from torch.nn import functional as F
 
 from autoencoders import evaluation, export
 from autoencoders.views import as_array, picture_bytes, picture_shape, show
@@ -16,18 +18,20 @@ def paint_codes(
     model: Any,
     images: Any,
     *,
+    examples: Any = None,
     code: int | None = None,
     image: int = 0,
     dtype: str = "int8",
     ink: bool = True,
     hint: str = "Try: pick up a code from a stroke and paint it one place beside. How far does the picture change, and is the "
-    "stroke you get the one on the palette? Then fill the whole map with one code.",
+    "stroke you get the one on the palette? Then fill the whole map with it.",
 ) -> Any:
     """The map of codes of a picture, painted over with codes of the reader's choice; the decoder runs in the page.
 
     Args:
         model: a `VQVAE` with one map, its decoder under 250,000 parameters and its codes no more than 256.
         images: about eight pictures whose maps can be painted over.
+        examples: more pictures, from which it is averaged what each code paints; by default `images`.
         code: what the reader paints with at first; by default the code in the middle of the first map.
         image: which picture's map it opens on.
 
@@ -46,7 +50,7 @@ def paint_codes(
     if not 0 <= chosen < count:
         raise ValueError(f"code must be one of the {count} codes, 0 to {count - 1}, not {code}")
     manifest, weights = export.pack(model.decoder, dtype, shape=(width, rows, columns))
-    shown = swatches(model, (rows, columns))
+    shown = code_pictures(model, images if examples is None else examples)
     state = {
         "manifest": manifest,
         "weights": weights,
@@ -54,6 +58,7 @@ def paint_codes(
         "maps": as_array(maps).astype("<u2").tobytes(),
         "swatches": picture_bytes(shown),
         "swatch": picture_shape(shown),
+        "cell": [shape[0] // rows, shape[1] // columns],
         "order": as_array(shown).reshape(count, -1).mean(1).argsort(kind="stable").tolist(),
         "images": picture_bytes(images),
         "grid": [rows, columns],
@@ -76,11 +81,21 @@ def paint_codes(
 
 
 @torch.no_grad()
-def swatches(model: Any, grid: tuple[int, int], cells: int = 2) -> torch.Tensor:
-    """What each code looks like among its like: the middle of the picture that a map full of it decodes to."""
+def code_pictures(model: Any, images: Any, margin: float = 0.5) -> Tensor:
+    """What each code paints: the decoded pictures around the places where it stands, averaged, `(k, c, h, w)`.
+
+    Of each place its own cell is taken, and on every side `margin` cells more. A code that stands nowhere in the pictures
+    is blank.
+    """
+    images = torch.as_tensor(as_array(images))
+    indices = evaluation.in_batches(model.indices, images).flatten(1)
+    decoded = evaluation.in_batches(model, images).clamp(0, 1)
+    rows, columns = evaluation.in_batches(model.indices, images[:1]).shape[1:]
+    cell = decoded.shape[2] // rows, decoded.shape[3] // columns
+    extra = [round(margin * side) for side in cell]
+    window = [side + 2 * more for side, more in zip(cell, extra, strict=True)]
+    cut = F.unfold(decoded, window, padding=extra, stride=cell).transpose(1, 2).flatten(0, 1)
     count = len(model.quantizer.codes)
-    full = torch.arange(count)[:, None, None].expand(count, *grid)
-    pictures = model.decode_indices(full)
-    rows, columns = (cells * side // places for side, places in zip(pictures.shape[2:], grid, strict=True))
-    top, left = ((side - part) // 2 for side, part in zip(pictures.shape[2:], (rows, columns), strict=True))
-    return pictures[:, :, top : top + rows, left : left + columns].clamp(0, 1)
+    sums = torch.zeros(count, cut.shape[1]).index_add_(0, indices.flatten(), cut)
+    used = torch.bincount(indices.flatten(), minlength=count).clamp(min=1)
+    return (sums / used[:, None]).unflatten(1, (decoded.shape[1], *window))

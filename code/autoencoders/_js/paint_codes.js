@@ -5,7 +5,7 @@ export default {
     const decode = buildNetwork(view.get("manifest"), view.bytes("weights"));
     const codebook = new Float32Array(view.bytes("codebook").slice().buffer);
     const maps = new Uint16Array(view.bytes("maps").slice().buffer), images = view.bytes("images");
-    const small = view.get("swatch"), looks = view.bytes("swatches"), order = view.get("order");
+    const small = view.get("swatch"), cell = view.get("cell"), looks = view.bytes("swatches"), order = view.get("order");
     const [rows, columns] = view.get("grid"), places = rows * columns, width = codebook.length / order.length;
     const shape = view.get("shape"), pixels = shape[0] * shape[1] * shape[2], size = small[0] * small[1] * small[2];
     const look = (code) => looks.subarray(code * size, (code + 1) * size);
@@ -56,16 +56,17 @@ export default {
 
     const tile = document.createElement("canvas");
     [tile.height, tile.width] = small;
-    function drawMap(codes, places) {
+    function drawMap(codes, own) {
       const context = map.begin(), wide = map.width / columns, tall = map.height / rows;
       context.imageSmoothingEnabled = false;
       codes.forEach((code, i) => {
         view.paint(tile, small, look(code));
-        context.drawImage(tile, (i % columns) * wide, Math.floor(i / columns) * tall, wide - 1, tall - 1);
+        const inner = [(small[1] - cell[1]) / 2, (small[0] - cell[0]) / 2, cell[1], cell[0]];  // without its margin
+        context.drawImage(tile, ...inner, (i % columns) * wide, Math.floor(i / columns) * tall, wide - 1, tall - 1);
       });
       context.lineWidth = 2;
       codes.forEach((code, i) => {
-        if (code === places[i]) return;
+        if (code === own[i]) return;
         context.strokeStyle = view.color.codebook;
         context.strokeRect((i % columns) * wide + 1, Math.floor(i / columns) * tall + 1, wide - 3, tall - 3);
       });
