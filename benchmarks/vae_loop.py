@@ -27,7 +27,7 @@ from training_loop import as_mnist_files
 from autoencoders import data, evaluation, models, networks, objectives, training
 
 SHAPE, LATENT, RATE = (1, 28, 28), 20, 1e-3
-WORKER = Path(__file__).with_name("pythae_worker.py")
+WORKER = Path(__file__).with_name("_pythae_worker.py")
 
 
 def fresh() -> models.VAE:

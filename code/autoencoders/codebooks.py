@@ -40,12 +40,16 @@ def nearest_code(z: Float[Tensor, "n d"], codebook: Float[Tensor, "k width"]) ->
     Raises:
         ValueError: the codebook is empty, or the vectors and the codes differ in length.
     """
-    found = [chunk.argmin(1) for chunk in half_distances(z, codebook)]
-    return torch.cat(found) if found else torch.empty(0, dtype=torch.int64, device=z.device)
+    found = torch.empty(len(z), dtype=torch.int64, device=z.device)
+    for rows, half in half_distances(z, codebook):
+        torch.argmin(half, 1, out=found[rows])
+    return found
 
 
-def half_distances(z: Float[Tensor, "n d"], codebook: Float[Tensor, "k width"]) -> Iterator[Float[Tensor, "rows k"]]:
-    """|z - c|^2 / 2 less a number that each z has to itself, for some rows of z at a time.
+def half_distances(
+    z: Float[Tensor, "n d"], codebook: Float[Tensor, "k width"]
+) -> Iterator[tuple[slice, Float[Tensor, "rows k"]]]:
+    """|z - c|^2 / 2 less a number that each z has to itself, for some rows of z at a time, in a buffer that the next use.
 
     That is |c|^2 / 2 - z.c. Both are first taken relative to the codebook's mean: an offset that they have in common,
     large against their differences, would leave nothing of these. Memory is bounded whatever n and k are.
@@ -59,13 +63,17 @@ def half_distances(z: Float[Tensor, "n d"], codebook: Float[Tensor, "k width"]) 
         raise ValueError(
             f"each row of z has to be as long as a code, {codebook.shape[1]} numbers, but z is {tuple(z.shape)}"
         )
+    z, codebook = z.detach(), codebook.detach()
     center = codebook.mean(0)
     codes = codebook - center
     half = codes.square().sum(1) / 2
-    limit = _CHUNK if z.device.type == "cpu" else 64 * _CHUNK
-    for some in z.split(max(1, limit // len(codes))):
-        if len(some):
-            yield torch.addmm(half, some - center, codes.T, alpha=-1)
+    size = max(1, (_CHUNK if z.device.type == "cpu" else 64 * _CHUNK) // len(codes))
+    # One buffer for all: those of the system's allocator, set free in turn, would come to lie side by side.
+    buffer = half.new_empty(min(size, len(z)), len(codes))
+    for start in range(0, len(z), size):
+        some = z[start : start + size] - center
+        rows = slice(start, start + len(some))
+        yield rows, torch.addmm(half, some, codes.T, alpha=-1, out=buffer[: len(some)])
 
 
 class Codebook(nn.Module):

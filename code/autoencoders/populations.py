@@ -6,6 +6,7 @@
 
 import functools
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,18 +15,18 @@ from typing import Any, cast
 
 import torch
 
-from autoencoders import data, distributions, evaluation, objectives, sweeps
+from autoencoders import data, distributions, evaluation, objectives, priors, quantizers, recipes, samples, sweeps
 from autoencoders.models import VAE, Autoencoder, Model
-from autoencoders.recipe import Recipe
+from autoencoders.recipes import PriorRecipe, Recipe
 
-Measure = Callable[[Recipe, Model], dict[str, float]]
+Measure = Callable[[Any, Any, int], dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Population:
     """Recipes, each trained with every seed, and what is measured of each model."""
 
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[Recipe | PriorRecipe, ...]
     measure: Measure
     seeds: tuple[int, ...] = (0, 1, 2)
 
@@ -118,7 +119,7 @@ def _judge() -> evaluation.DigitClassifier:
 
 
 @torch.no_grad()
-def measure_ablation(recipe: Recipe, model: Model) -> dict[str, float]:
+def measure_ablation(recipe: Recipe, model: Model, seed: int = 0) -> dict[str, float]:
     """MSE a pixel on 1,000 training and test digits, from clean or, for a denoising recipe, noisy input.
 
     `..._mse` decodes the mean of q(z|x), `..._drawn_mse` a draw; a VAE has its rate in nats, and how many units are active.
@@ -146,4 +147,56 @@ def measure_ablation(recipe: Recipe, model: Model) -> dict[str, float]:
     return found
 
 
-_POPULATIONS = {"ablations": Population(_ablations(), measure_ablation)}
+# --- Part IV: vector-quantized autoencoders of digits, and priors over their codes --------------------------------------
+
+_PRIORS = (recipes.get("pixelcnn-digits"), recipes.get("transformer-digits"), recipes.get("vae-codes-digits"))
+
+
+@torch.no_grad()
+def measure_codes(recipe: Recipe | PriorRecipe, model: Any, seed: int = 0) -> dict[str, float]:
+    """How well digits are quantized or their codes are modeled, and how good samples are.
+
+    Of a VQ-VAE: MSE a pixel on training and test digits, pooled perplexity of the test digits' codes, and their bits a code
+    under the training codes' shares, over all places (`unigram_bits`) and by place (`place_bits`). Of a prior: bits a code
+    on training and test digits. `..._readable` is the share of 1,000 pictures that a classifier reads with p > 0.9,
+    `..._cas` the classification accuracy score of 8,000, labeled as the training digits are: of real digits, of
+    reconstructions, of uniform codes, of codes drawn place by place from their shares in the label's class, and of a prior.
+    """
+    digits = data.load("digits")
+    if isinstance(recipe, PriorRecipe):
+        found = {f"{split}_bits": recipe.bits_per_code(model, split, seed) for split in ("train", "test")}
+        return found | _samples("prior", recipe.quantized(seed), model, seed)
+    found = {f"{split}_mse": evaluation.mse(model, getattr(digits, split).images) for split in ("train", "test")}
+    train, test = (evaluation.in_batches(model.indices, split.images) for split in (digits.train, digits.test))
+    codes, size = recipe.codebook, train.shape[1:]
+    found["perplexity"] = quantizers.pooled_perplexity(torch.bincount(test.flatten(), minlength=codes))
+    for name, by_place in (("unigram", False), ("place", True)):
+        shares = priors.IndependentCodes.fit(train, codes, by_place=by_place)
+        found[f"{name}_bits"] = -shares.log_prob(test).mean().item() / test[0].numel() / math.log(2)
+    found |= _judged("real", digits.train.images, seed)
+    found |= _judged("reconstructions", evaluation.in_batches(model, digits.train.images), seed)
+    found |= _samples("uniform", model, priors.IndependentCodes.uniform(codes, (size[0], size[1])), seed)
+    return found | _samples("place", model, priors.IndependentCodes.fit(train, codes, digits.train.labels), seed)
+
+
+def _samples(name: str, quantized: Any, prior: Any, seed: int) -> dict[str, float]:
+    """Pictures of codes from a prior, as many of each class as there are training digits."""
+    labels = data.load("digits").train.labels
+    told = labels if prior.classes else None
+    drawn = prior.sample(len(labels), told, generator=torch.Generator().manual_seed(1_000 + seed))
+    return _judged(name, evaluation.in_batches(quantized.decode_indices, drawn), seed)
+
+
+def _judged(name: str, images: torch.Tensor, seed: int) -> dict[str, float]:
+    digits = data.load("digits")
+    with torch.enable_grad():
+        score = samples.classification_accuracy_score(
+            images, digits.train.labels, digits.test.images, digits.test.labels, epochs=5, seed=seed
+        )
+    return {f"{name}_readable": evaluation.readable_share(_judge(), images[:1000]), f"{name}_cas": score}
+
+
+_POPULATIONS = {
+    "ablations": Population(_ablations(), measure_ablation),
+    "codes": Population((recipes.get("vqvae-digits"), *_PRIORS), measure_codes),
+}

@@ -43,11 +43,11 @@ def draw_code(
     Raises:
         ValueError: the codebook is empty, or the vectors and the codes differ in length.
     """
-    found = []
-    for half in half_distances(z, codebook):
+    found = torch.empty(len(z), dtype=torch.int64, device=z.device)
+    for rows, half in half_distances(z, codebook):
         noise = torch.empty_like(half).exponential_(generator=generator).log_()
-        found.append(half.add_(noise, alpha=temperature / 2).argmin(1))
-    return torch.cat(found) if found else torch.empty(0, dtype=torch.int64, device=z.device)
+        torch.argmin(half.add_(noise, alpha=temperature / 2), 1, out=found[rows])
+    return found
 
 
 class StochasticCodebook(GradientCodebook):
@@ -87,15 +87,15 @@ class StochasticCodebook(GradientCodebook):
         return self._quantized(z, drawn.view(len(z), *z.shape[2:]))
 
     def probabilities(self, z: Float[Tensor, "b d *places"]) -> Float[Tensor, "b k *places"]:
-        """With what probability each place draws each code. All at once: `b * k * places` numbers.
+        """With what probability each place draws each code: `b * k * places` numbers at once, without a gradient.
 
         Raises:
             ValueError: the map's vectors are not as long as the codes.
         """
-        with torch.no_grad():
-            half = list(half_distances(self._vectors(z), self.codes))
-        shape = (len(z), *z.shape[2:], len(self.codes))
-        every = torch.cat(half) if half else z.new_empty(0, len(self.codes))
+        vectors, shape = self._vectors(z), (len(z), *z.shape[2:], len(self.codes))
+        every = z.new_empty(len(vectors), len(self.codes))
+        for rows, half in half_distances(vectors, self.codes):
+            every[rows] = half
         nearest = every.amin(1, keepdim=True)
         return ((nearest - every) * (2 / self.temperature)).softmax(1).view(shape).movedim(-1, 1)
 

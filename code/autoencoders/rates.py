@@ -17,7 +17,7 @@ from torch import distributions as td
 
 from autoencoders import distributions
 from autoencoders.models import VAE
-from autoencoders.quantizers import ScalarQuantizer, pooled_perplexity
+from autoencoders.quantizers import Codebook, ScalarQuantizer, pooled_perplexity
 
 CODECS: dict[str, dict[str, Any]] = {"JPEG": {"optimize": True}, "WebP": {"method": 6}}
 
@@ -46,7 +46,7 @@ class Rate:
 
 @runtime_checkable
 class CodeModel(Protocol):
-    """A model whose codes can be counted: pictures to one map of indices each, and the quantizer they are of."""
+    """A model whose codes can be counted: pictures to one map of indices each, and the quantizer that chose them."""
 
     quantizer: Any
 
@@ -78,11 +78,7 @@ def vae_rate(model: VAE, images: Float[Tensor, "n c h w"], *, batch_size: int = 
 
 @torch.no_grad()
 def vae_mse(model: VAE, images: Float[Tensor, "n c h w"], *, seed: int = 0, batch_size: int = 500) -> float:
-    """Mean squared error per pixel value of the mean pictures at one draw from each q(z|x), which `seed` decides.
-
-    Raises:
-        ValueError: there is no picture.
-    """
+    """Mean squared error per pixel value of the mean pictures at one draw from each q(z|x), which `seed` decides."""
     with _evaluating(model):
         generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
         errors = []
@@ -147,18 +143,20 @@ def prior_rate(
     labels: Int[Tensor, "n"] | None = None,
     *,
     condition: Float[Tensor, "n c h w"] | None = None,
+    seed: int = 0,
     batch_size: int = 500,
 ) -> Rate:
     """The mean -log p(s) under a prior: what a perfect arithmetic coder would send.
 
-    Given `labels` it is that of -log p(s | label), without the cost of the label, which both sides are taken to know; the
-    same holds for a `condition`.
+    Given `labels` or a `condition`, which sender and receiver are taken to know, it is that of -log p(s | label, condition).
+    `seed` decides the draws of a prior whose `log_prob` is an estimate.
 
     Raises:
         ValueError: there is no map, or the prior refuses them.
     """
     costs = []
-    with _evaluating(prior):
+    with _evaluating(prior), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         for s, label, given in _batches(prior, batch_size, codes, labels, condition):
             costs.append(-(prior.log_prob(s, label) if given is None else prior.log_prob(s, label, given)))
     return Rate(_mean(costs))
@@ -170,16 +168,18 @@ def code_counts(model: CodeModel, images: Float[Tensor, "n c h w"], *, batch_siz
 
     Raises:
         ValueError: there is no picture, or an index is not of a code.
-        TypeError: the model has several maps.
+        TypeError: the model has not one codebook.
     """
-    quantizer = model.quantizer
+    quantizer = getattr(model, "quantizer", None)
+    if not isinstance(quantizer, Codebook | ScalarQuantizer):
+        raise TypeError(
+            f"{type(model).__name__} has not one codebook; count the indices of each of its maps by themselves"
+        )
     codes = quantizer.size if isinstance(quantizer, ScalarQuantizer) else len(quantizer.codes)
     counts = torch.zeros(codes, dtype=torch.int64)
     with _evaluating(model):
         for (x,) in _batches(model, batch_size, images):
             indices = model.indices(x)
-            if not isinstance(indices, Tensor):
-                raise TypeError(f"one map of indices is needed to count codes, not a {type(indices).__name__} of maps")
             _check_indices(indices, codes)
             counts += torch.bincount(indices.flatten(), minlength=codes).cpu()
     return counts
@@ -244,7 +244,9 @@ def codec_curve(
         for originals, group in groups:
             columns = math.ceil(math.sqrt(len(group)))
             written, sheet = _through_file(_sheet(group, columns), codec, quality)
-            decoded = _cut(sheet, columns, group).movedim(-1, 1).double() / 255
+            h, w, c = group.shape[1:]
+            cells = sheet.view(-1, h, columns, w, c).transpose(1, 2).flatten(0, 1)[: len(group)]
+            decoded = cells.movedim(-1, 1).double() / 255
             size += written
             error += (decoded - originals.double()).square().sum().item()
         points.append(CodecPoint(quality, 8 * size / len(images), error / images.numel()))
@@ -257,11 +259,6 @@ def _sheet(group: UInt8[Tensor, "n h w c"], columns: int) -> UInt8[Tensor, "hh w
     rows = math.ceil(n / columns)
     full = torch.cat([group, group[-1:].expand(rows * columns - n, h, w, c)])
     return full.view(rows, columns, h, w, c).transpose(1, 2).reshape(rows * h, columns * w, c)
-
-
-def _cut(sheet: UInt8[Tensor, "hh ww c"], columns: int, group: UInt8[Tensor, "n h w c"]) -> UInt8[Tensor, "n h w c"]:
-    n, h, w, c = group.shape
-    return sheet.view(-1, h, columns, w, c).transpose(1, 2).reshape(-1, h, w, c)[:n]
 
 
 def _through_file(sheet: UInt8[Tensor, "h w c"], codec: str, quality: int) -> tuple[int, UInt8[Tensor, "h w c"]]:
@@ -315,6 +312,5 @@ def _check_indices(indices: Tensor, codes: int) -> None:
     if not indices.numel():
         raise ValueError("there is no code to count: give at least one map")
     if not 0 <= int(indices.min()) <= int(indices.max()) < codes:
-        raise ValueError(
-            f"there are {codes} codes, 0 to {codes - 1}, but the indices go from {int(indices.min())} to {int(indices.max())}"
-        )
+        low, high = int(indices.min()), int(indices.max())
+        raise ValueError(f"there are {codes} codes, 0 to {codes - 1}, but the indices go from {low} to {high}")

@@ -13,7 +13,7 @@ import joblib
 import torch
 from joblib.parallel import LokyBackend, get_active_backend
 
-from autoencoders.models import Model
+from autoencoders.prior_recipe import PriorRecipe
 from autoencoders.recipe import Recipe
 from autoencoders.training import History, shows_progress
 
@@ -58,17 +58,17 @@ def _stream(function: Callable[[A], R], todo: list[A], progress: bool) -> Iterat
 
 
 def run(
-    recipes: Iterable[Recipe],
+    recipes: Iterable[Recipe | PriorRecipe],
     seeds: Iterable[int] = range(3),
     *,
-    measure: Callable[[Recipe, Model], dict[str, float]] | None = None,
+    measure: Callable[[Any, Any, int], dict[str, float]] | None = None,
     path: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
     """Train every recipe with every seed and give one record a run, recipe by recipe.
 
     A record holds `recipe`, `seed`, the recipe's fields under `settings`, what the last epoch measured, and what
-    `measure(recipe, model)` returns.
+    `measure(recipe, model, seed)` returns.
 
     Args:
         measure: what to record of a trained model; a function of a module or a notebook, for it travels to the workers.
@@ -92,12 +92,12 @@ def run(
 
 
 def _record(
-    measure: Callable[[Recipe, Model], dict[str, float]] | None, job: tuple[str, Recipe, int]
+    measure: Callable[[Any, Any, int], dict[str, float]] | None, job: tuple[str, Recipe | PriorRecipe, int]
 ) -> dict[str, Any]:
     key, recipe, seed = job
     model, history = recipe.trained(seed, progress=False)
     record = dict(key=key, recipe=recipe.name, seed=seed, settings=dataclasses.asdict(recipe)) | history.last
-    return json.loads(json.dumps(record | (measure(recipe, model) if measure else {})))  # as it is read back
+    return json.loads(json.dumps(record | (measure(recipe, model, seed) if measure else {})))  # as it is read back
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
@@ -122,7 +122,7 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
     return records
 
 
-def trained(*recipes: Recipe, seeds: Iterable[int] = range(3)) -> list[list[tuple[Model, History]]]:
+def trained(*recipes: Recipe | PriorRecipe, seeds: Iterable[int] = range(3)) -> list[list[tuple[Any, History]]]:
     """For each recipe the list of `recipe.trained(seed)` over `seeds`; what was never trained is trained side by side."""
     seeds = list(seeds)
     runs = [(recipe, seed) for recipe in recipes for seed in seeds]
@@ -132,12 +132,12 @@ def trained(*recipes: Recipe, seeds: Iterable[int] = range(3)) -> list[list[tupl
     return [pairs[i * len(seeds) : (i + 1) * len(seeds)] for i in range(len(recipes))]
 
 
-def models(*recipes: Recipe, seeds: Iterable[int] = range(3)) -> list[list[Model]]:
+def models(*recipes: Recipe | PriorRecipe, seeds: Iterable[int] = range(3)) -> list[list[Any]]:
     """For each recipe its models over `seeds`, as `trained` gives them."""
     return [[model for model, _ in runs] for runs in trained(*recipes, seeds=seeds)]
 
 
-def _trained(run: tuple[Recipe, int]) -> tuple[Model, History]:
+def _trained(run: tuple[Recipe | PriorRecipe, int]) -> tuple[Any, History]:
     recipe, seed = run
     return recipe.trained(seed)
 

@@ -170,6 +170,14 @@ def test_a_prior_need_not_be_a_module_and_a_uniform_one_costs_the_uniform_rate()
     assert rates.prior_rate(uniform, torch.randint(5, (9, 2, 3))).nats == pytest.approx(rates.uniform_rate(5, 6).nats)
 
 
+def test_the_draws_of_a_prior_that_estimates_are_those_of_the_seed_and_the_random_state_stays():
+    estimate = types.SimpleNamespace(log_prob=lambda codes, labels: torch.randn(len(codes)))
+    codes, state = torch.randint(5, (9, 2, 3)), torch.get_rng_state()
+    assert rates.prior_rate(estimate, codes) == rates.prior_rate(estimate, codes)
+    assert rates.prior_rate(estimate, codes) != rates.prior_rate(estimate, codes, seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 # ---- counts
 
 
@@ -195,7 +203,9 @@ def test_perplexity_pools_counts_over_the_data_set_where_the_mean_over_batches_i
     each = [quantizers.pooled_perplexity(rates.code_counts(model, part)) for part in pictures.split(500)]
     assert np.mean(each) == pytest.approx(1)
     assert rates.usage(model, pictures) == 1
-    assert rates.usage(model, pictures[:1000]) == 2 / 8
+    assert rates.usage(model, pictures[499:501]) == 2 / 8
+    once = torch.tensor([[0.0, 0.125], [0.25, 0.375]]).repeat_interleave(2, 0).repeat_interleave(2, 1)[None, None]
+    assert rates.usage(model, once) == 4 / 8
 
 
 def test_scalar_quantization_is_counted_too_and_bad_models_are_refused():
@@ -205,9 +215,8 @@ def test_scalar_quantization_is_counted_too_and_bad_models_are_refused():
     model = Coder(codebook([0.2, 0.8]))
     with pytest.raises(ValueError, match="at least one"):
         rates.code_counts(model, pictures[:0])
-    model.indices = lambda x: (torch.zeros(1), torch.zeros(1))
-    with pytest.raises(TypeError, match="a tuple of maps"):
-        rates.code_counts(model, pictures)
+    with pytest.raises(TypeError, match="Coder has not one codebook"):
+        rates.code_counts(Coder(nn.Identity()), pictures)
     model.indices = lambda x: torch.full((1, 2, 2), 2)
     with pytest.raises(ValueError, match="2 codes"):
         rates.code_counts(model, pictures)
@@ -278,9 +287,9 @@ def test_a_contact_sheet_shares_the_headers_and_gives_every_picture_back_in_its_
 
 
 def test_the_error_is_against_the_pictures_as_given_so_rounding_to_bytes_is_in_it():
-    between = torch.full((2, 1, 16, 16), 100.4 / 255)  # a constant: the codec itself loses nothing
-    (point,) = rates.codec_curve(between, "JPEG", [100])
-    assert point.mse == pytest.approx((0.4 / 255) ** 2, rel=1e-3)
+    for value in (100.4, 100.6):  # a constant: the codec itself loses nothing
+        (point,) = rates.codec_curve(torch.full((2, 1, 16, 16), value / 255), "JPEG", [100])
+        assert point.mse == pytest.approx((0.4 / 255) ** 2, rel=1e-3)
 
 
 def test_codecs_say_what_is_wrong(monkeypatch):

@@ -1,5 +1,9 @@
 """Codes drawn by distance, against exact probabilities; codebooks in a row, each for what the others left."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -148,3 +152,34 @@ def test_in_training_every_moving_average_takes_its_own_residual_and_may_start_b
     for _ in range(3):
         quantizer(z + 0.1)
     assert all(not torch.equal(old, stage.codes) for old, stage in zip(before, stages, strict=True))
+
+
+_MEMORY = """
+import torch
+from pathlib import Path
+from autoencoders import quantizers
+
+def resident(which):
+    return next(int(l.split()[1]) / 1024 for l in Path("/proc/self/status").read_text().splitlines() if l.startswith(which))
+
+torch.set_num_threads(1)
+generator = torch.Generator().manual_seed(0)
+z, codes = (30 + 1e-3 * torch.randn(n, 8, generator=generator) for n in (100_000, 8_192))
+quantizers.nearest_code(z[:9], codes[:9])
+Path("/proc/self/clear_refs").write_text("5")
+held = resident("VmRSS")
+found = quantizers.nearest_code(z, codes)
+print(resident("VmHWM") - held)
+some = z[::500].double()
+exact = (some[:, None] - codes.double()).square().sum(2).argmin(1)
+print((found[::500] == exact).all().item())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux says what a process needed at its peak")
+def test_many_vectors_and_codes_take_little_memory_and_stay_exact():
+    """All distances at once would be 3.3 GB, and chunks allocated one by one add up; ten times as many: the benchmark."""
+    done = subprocess.run([sys.executable, "-c", _MEMORY], capture_output=True, text=True, check=True)
+    megabytes, exact = done.stdout.split()
+    assert float(megabytes) < 60
+    assert exact == "True"

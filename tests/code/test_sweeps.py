@@ -34,7 +34,7 @@ def test_parallel_config_decides_where_calls_go(monkeypatch):
     assert os.getpid() not in [process for _, process in results]
 
 
-def where(recipe, model):
+def where(recipe, model, seed):
     return {"process": os.getpid()}
 
 
@@ -121,7 +121,7 @@ def test_what_is_trained_is_loaded_and_not_trained_again(monkeypatch):
     assert asked == [(recipe, 0)]
 
 
-def parameters(recipe, model):
+def parameters(recipe, model, seed):
     return {"first": next(model.parameters()).sum().item()}
 
 

@@ -1,6 +1,6 @@
 """The pythae side of `vae_loop.py`; runs in an environment that has pythae 0.1.2 and torch, and answers on standard output.
 
-    python pythae_worker.py IMAGES.npy EPOCHS BATCH LEARNING_RATE THREADS WEIGHTS.npz
+    python _pythae_worker.py IMAGES.npy EPOCHS BATCH LEARNING_RATE THREADS WEIGHTS.npz
 
 Trains pythae's VAE (784-400-20, binary cross-entropy) by its own trainer, prints the seconds and leaves the weights.
 """
