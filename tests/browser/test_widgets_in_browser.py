@@ -24,13 +24,14 @@ from autoencoders import (
     latents,
     networks,
     objectives,
+    quantizers,
     recipes,
     recordings,
     training,
     views,
     widgets,
 )
-from autoencoders.models import VAE, Autoencoder, BernoulliPixels
+from autoencoders.models import VAE, VQVAE, Autoencoder, BernoulliPixels
 
 SHAPE = (1, 28, 28)
 
@@ -66,6 +67,17 @@ def plane_vae(digits: Any) -> VAE:
 
 
 @pytest.fixture(scope="session")
+def small_vqvae(digits: Any) -> VQVAE:
+    """Untrained, its codes where k-means puts them among the vectors of some digits."""
+    torch.manual_seed(0)
+    pair = networks.MapEncoder(SHAPE, 6, (8, 8)), networks.MapDecoder(SHAPE, 6, (8, 8))
+    model = VQVAE(*pair, quantizers.MovingAverageCodebook(12, 6)).eval()
+    with torch.no_grad():
+        model.quantizer.initialize(model.encode(digits.train.images[:50]))
+    return model
+
+
+@pytest.fixture(scope="session")
 def run(small: Autoencoder) -> recipes.Run:
     """A recorded run that no training was needed for."""
     generator = torch.Generator().manual_seed(0)
@@ -82,7 +94,12 @@ def run(small: Autoencoder) -> recipes.Run:
 
 @pytest.fixture
 def make(
-    digits: Any, small: Autoencoder, plane_vae: VAE, run: recipes.Run, monkeypatch: pytest.MonkeyPatch
+    digits: Any,
+    small: Autoencoder,
+    plane_vae: VAE,
+    small_vqvae: VQVAE,
+    run: recipes.Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], Any]:
     """`make(name)`: the widget, as the book's build has it."""
     monkeypatch.setenv("AE_STATIC", "1")
@@ -146,6 +163,7 @@ def make(
         "vae_in_page": lambda: widgets.vae_in_page(digits.train.images, digits.train.labels, count=300, codes=100),
         "separability_story": story,
         "two_planes": planes,
+        "paint_codes": lambda: widgets.paint_codes(small_vqvae, x, examples=digits.test.images[:60]),
     }
     return lambda name: makers[name]()
 
@@ -170,8 +188,9 @@ NAMES = [
     "vae_in_page",
     "separability_story",
     "two_planes",
+    "paint_codes",
 ]
-SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners")
+SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "paint_codes")
 
 
 def write(path: Path, *shown: Any, theme: str = "light") -> str:
@@ -653,6 +672,47 @@ def test_a_wrong_weight_is_noticed(cases, page):
 def read(page: Page) -> list[str]:
     """What the table of readings says."""
     return [text.replace("\u2212", "-") for text in page.locator("ae-view td").all_text_contents()]
+
+
+def test_what_is_painted_with_codes_decodes_as_in_python(small_vqvae, digits, make, page, tmp_path):
+    make("paint_codes")  # a page without a kernel
+    x = digits.test.images[:3]
+    load(page, write(tmp_path / "page.html", widgets.paint_codes(small_vqvae, x, code=5, image=1, dtype="float32")))
+    codes = small_vqvae.indices(x)[1].clone()
+
+    def error() -> float:
+        with torch.no_grad():
+            return (small_vqvae.decode_indices(codes[None]) - x[1]).square().mean().item()
+
+    def check(painted: int, code: int, here: int) -> None:
+        found = read(page)
+        assert found[:3] == [str(code), str(here), f"{painted} of 49"]
+        assert float(found[3]) == pytest.approx(error(), abs=6e-5)
+
+    check(0, 5, int(codes[3, 3]))
+    own = codes.clone()
+    board = page.locator("ae-view canvas[role=slider]")
+    board.click(position=place(board, 1.5 / 7, 2.5 / 7))  # row 2, column 1
+    codes[2, 1] = 5
+    check(int((codes != own).sum()), 5, 5)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    codes[3, 2] = 5
+    check(int((codes != own).sum()), 5, 5)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("p")
+    check(int((codes != own).sum()), int(codes[2, 2]), int(codes[2, 2]))
+    page.get_by_role("radio", name="code 7", exact=True).check()
+    page.get_by_role("button", name="fill").click()
+    codes[:] = 7
+    check(int((codes != own).sum()), 7, 7)
+    page.get_by_role("button", name="back").click()
+    codes = own
+    check(0, 7, int(own[2, 2]))
+    page.get_by_role("radio", name="picture 3").check()
+    assert read(page)[2] == "0 of 49"
+    assert page.errors == []
 
 
 @pytest.mark.parametrize("u", [(0.5, 0.5), (0.02, 0.9), (0.31, 0.999)])
