@@ -618,6 +618,7 @@ def cases(digits: Any) -> dict[str, Case]:
     conv = fitted(networks.ConvEncoder(SHAPE, 8), networks.ConvDecoder(SHAPE, 8), gray)
     color = fitted(networks.ConvEncoder(rgb, 16), networks.ConvDecoder(rgb, 16, hidden=64), colored)
     residual = fitted(networks.ResidualEncoder(rgb, 8, hidden=32), networks.ResidualDecoder(rgb, 8, hidden=32), colored)
+    mapped = fitted(networks.MapEncoder(SHAPE, 6, (8, 16)), networks.MapDecoder(SHAPE, 6, (8, 16)), gray)
     centered = fitted(
         networks.MLPEncoder(rgb, 16, hidden=(64,)),
         networks.MLPDecoder(rgb, 16, hidden=(64,)),
@@ -639,6 +640,7 @@ def cases(digits: Any) -> dict[str, Case]:
         "convolutional": decoder(conv, gray),
         "color": decoder(color, colored),
         "residual": decoder(residual, colored),
+        "map": decoder(mapped, gray, shape=(6, 7, 7)),
         "centered": decoder(centered, colored, add=centered.mean),
         "encoder": Case(centered.encode, centered.encoder, colored[:50], dict(shape=rgb, subtract=centered.mean)),
         "mixed": Case(mixed, mixed, torch.randn(50, 4)),
@@ -646,7 +648,7 @@ def cases(digits: Any) -> dict[str, Case]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
-@pytest.mark.parametrize("name", ["mlp", "convolutional", "color", "residual", "centered", "encoder", "mixed"])
+@pytest.mark.parametrize("name", ["mlp", "convolutional", "color", "residual", "map", "centered", "encoder", "mixed"])
 def test_the_page_computes_what_pytorch_computes(name, dtype, cases, page):
     case = cases[name]
     expected, found = case.expected(), case.in_page(page, dtype)
