@@ -94,7 +94,8 @@ def code_pictures(model: Any, images: Any, margin: float = 0.5) -> Tensor:
     cell = decoded.shape[2] // rows, decoded.shape[3] // columns
     extra = [round(margin * side) for side in cell]
     window = [side + 2 * more for side, more in zip(cell, extra, strict=True)]
-    cut = F.unfold(decoded, window, padding=extra, stride=cell).transpose(1, 2).flatten(0, 1)
+    wider = F.pad(decoded, (extra[1], extra[1], extra[0], extra[0]), mode="replicate")  # beyond the border, its pixels
+    cut = F.unfold(wider, window, stride=cell).transpose(1, 2).flatten(0, 1)
     count = len(model.quantizer.codes)
     sums = torch.zeros(count, cut.shape[1]).index_add_(0, indices.flatten(), cut)
     used = torch.bincount(indices.flatten(), minlength=count).clamp(min=1)
