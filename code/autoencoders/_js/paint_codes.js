@@ -79,8 +79,9 @@ export default {
     const decoded = view.picture({ label: "decoded", caption: "what the map decodes to", shape, size: 190 });
     const real = view.picture({ label: "original", caption: "the test picture", shape, size: 110 });
     const readings = view.readings(["code you paint with", "code at the cursor", "places painted", "squared error a pixel"]);
-    const left = h("div", { class: "stack grow" }, map.canvas, h("div", { class: "key" },
-      legendKey("codebook", "painted"), legendKey("latent", "cursor")));
+    const left = h("div", { class: "stack grow" }, map.canvas, h("span", { class: "key" },
+      `${rows} × ${columns} codes, each as what it paints on average`),
+      h("div", { class: "key" }, legendKey("codebook", "painted over"), legendKey("latent", "cursor")));
     left.style.flex = "1 1 270px";
     const right = h("div", { class: "stack" }, h("div", { class: "pictures" }, decoded.figure, real.figure), readings.table,
       buttons);
