@@ -92,8 +92,8 @@ def code_pictures(model: Any, images: Any, margin: float = 0.5) -> Tensor:
     decoded = evaluation.in_batches(model, images).clamp(0, 1)
     rows, columns = evaluation.in_batches(model.indices, images[:1]).shape[1:]
     cell = decoded.shape[2] // rows, decoded.shape[3] // columns
-    extra = [round(margin * side) for side in cell]
-    window = [side + 2 * more for side, more in zip(cell, extra, strict=True)]
+    extra = round(margin * cell[0]), round(margin * cell[1])
+    window = cell[0] + 2 * extra[0], cell[1] + 2 * extra[1]
     wider = F.pad(decoded, (extra[1], extra[1], extra[0], extra[0]), mode="replicate")  # beyond the border, its pixels
     cut = F.unfold(wider, window, stride=cell).transpose(1, 2).flatten(0, 1)
     count = len(model.quantizer.codes)
