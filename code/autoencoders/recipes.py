@@ -31,7 +31,7 @@ def get(name: str, data: str | None = None) -> Recipe | PriorRecipe:
 
 
 _QUANTIZED = {
-    recipe.name: recipe.replace(objective="vq", quantizer_options={"restart": 1.0})
+    recipe.name: recipe.replace(objective="vq", quantizer_options={"restart": 0.1}, commitment=0.1)
     for recipe in (
         Recipe("vqvae-digits", "digits", 32, "map", codebook=128).replace(
             epochs=6, batch_size=64, learning_rate=4e-3, expected="EXPECTED"
