@@ -47,6 +47,7 @@ _MODULES = (
     "planes",
     "squares",
     "codebook_views",
+    "code_views",
     "stories",
     "demonstrations",
     "in_page",

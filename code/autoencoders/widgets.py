@@ -9,6 +9,7 @@ from typing import Any
 import traitlets as t
 
 from autoencoders import export, panel
+from autoencoders.code_views import paint_codes
 from autoencoders.codebook_views import codebook_learning, copied_gradient
 from autoencoders.demonstrations import (
     estimator_variance,
@@ -41,6 +42,7 @@ __all__ = [
     "four_corners",
     "gaussian_kl",
     "latent_plane",
+    "paint_codes",
     "posterior_plane",
     "principal_components",
     "prior_monte_carlo",

@@ -31,7 +31,7 @@ from autoencoders import (
     views,
     widgets,
 )
-from autoencoders.models import VAE, Autoencoder, BernoulliPixels
+from autoencoders.models import VAE, VQVAE, Autoencoder, BernoulliPixels
 
 SHAPE = (1, 28, 28)
 
@@ -67,6 +67,17 @@ def plane_vae(digits: Any) -> VAE:
 
 
 @pytest.fixture(scope="session")
+def small_vqvae(digits: Any) -> VQVAE:
+    """Untrained, its codes where k-means puts them among the vectors of some digits."""
+    torch.manual_seed(0)
+    pair = networks.MapEncoder(SHAPE, 6, (8, 8)), networks.MapDecoder(SHAPE, 6, (8, 8))
+    model = VQVAE(*pair, quantizers.MovingAverageCodebook(12, 6)).eval()
+    with torch.no_grad():
+        model.quantizer.initialize(model.encode(digits.train.images[:50]))
+    return model
+
+
+@pytest.fixture(scope="session")
 def run(small: Autoencoder) -> recipes.Run:
     """A recorded run that no training was needed for."""
     generator = torch.Generator().manual_seed(0)
@@ -83,7 +94,12 @@ def run(small: Autoencoder) -> recipes.Run:
 
 @pytest.fixture
 def make(
-    digits: Any, small: Autoencoder, plane_vae: VAE, run: recipes.Run, monkeypatch: pytest.MonkeyPatch
+    digits: Any,
+    small: Autoencoder,
+    plane_vae: VAE,
+    small_vqvae: VQVAE,
+    run: recipes.Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], Any]:
     """`make(name)`: the widget, as the book's build has it."""
     monkeypatch.setenv("AE_STATIC", "1")
@@ -149,6 +165,7 @@ def make(
         "vae_in_page": lambda: widgets.vae_in_page(digits.train.images, digits.train.labels, count=300, codes=100),
         "separability_story": story,
         "two_planes": planes,
+        "paint_codes": lambda: widgets.paint_codes(small_vqvae, x, examples=digits.test.images[:60]),
     }
     return lambda name: makers[name]()
 
@@ -175,8 +192,9 @@ NAMES = [
     "vae_in_page",
     "separability_story",
     "two_planes",
+    "paint_codes",
 ]
-SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning")
+SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning", "paint_codes")
 
 
 def write(path: Path, *shown: Any, theme: str = "light") -> str:
@@ -604,6 +622,7 @@ def cases(digits: Any) -> dict[str, Case]:
     conv = fitted(networks.ConvEncoder(SHAPE, 8), networks.ConvDecoder(SHAPE, 8), gray)
     color = fitted(networks.ConvEncoder(rgb, 16), networks.ConvDecoder(rgb, 16, hidden=64), colored)
     residual = fitted(networks.ResidualEncoder(rgb, 8, hidden=32), networks.ResidualDecoder(rgb, 8, hidden=32), colored)
+    mapped = fitted(networks.MapEncoder(SHAPE, 6, (8, 16)), networks.MapDecoder(SHAPE, 6, (8, 16)), gray)
     centered = fitted(
         networks.MLPEncoder(rgb, 16, hidden=(64,)),
         networks.MLPDecoder(rgb, 16, hidden=(64,)),
@@ -625,6 +644,7 @@ def cases(digits: Any) -> dict[str, Case]:
         "convolutional": decoder(conv, gray),
         "color": decoder(color, colored),
         "residual": decoder(residual, colored),
+        "map": decoder(mapped, gray, shape=(6, 7, 7)),
         "centered": decoder(centered, colored, add=centered.mean),
         "encoder": Case(centered.encode, centered.encoder, colored[:50], dict(shape=rgb, subtract=centered.mean)),
         "mixed": Case(mixed, mixed, torch.randn(50, 4)),
@@ -632,7 +652,7 @@ def cases(digits: Any) -> dict[str, Case]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
-@pytest.mark.parametrize("name", ["mlp", "convolutional", "color", "residual", "centered", "encoder", "mixed"])
+@pytest.mark.parametrize("name", ["mlp", "convolutional", "color", "residual", "map", "centered", "encoder", "mixed"])
 def test_the_page_computes_what_pytorch_computes(name, dtype, cases, page):
     case = cases[name]
     expected, found = case.expected(), case.in_page(page, dtype)
@@ -658,6 +678,47 @@ def test_a_wrong_weight_is_noticed(cases, page):
 def read(page: Page) -> list[str]:
     """What the table of readings says."""
     return [text.replace("\u2212", "-") for text in page.locator("ae-view td").all_text_contents()]
+
+
+def test_what_is_painted_with_codes_decodes_as_in_python(small_vqvae, digits, make, page, tmp_path):
+    make("paint_codes")  # a page without a kernel
+    x = digits.test.images[:3]
+    load(page, write(tmp_path / "page.html", widgets.paint_codes(small_vqvae, x, code=5, image=1, dtype="float32")))
+    codes = small_vqvae.indices(x)[1].clone()
+
+    def error() -> float:
+        with torch.no_grad():
+            return (small_vqvae.decode_indices(codes[None]) - x[1]).square().mean().item()
+
+    def check(painted: int, code: int, here: int) -> None:
+        found = read(page)
+        assert found[:3] == [str(code), str(here), f"{painted} of 49"]
+        assert float(found[3]) == pytest.approx(error(), abs=6e-5)
+
+    check(0, 5, int(codes[3, 3]))
+    own = codes.clone()
+    board = page.locator("ae-view canvas[role=slider]")
+    board.click(position=place(board, 1.5 / 7, 2.5 / 7))  # row 2, column 1
+    codes[2, 1] = 5
+    check(int((codes != own).sum()), 5, 5)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    codes[3, 2] = 5
+    check(int((codes != own).sum()), 5, 5)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("p")
+    check(int((codes != own).sum()), int(codes[2, 2]), int(codes[2, 2]))
+    page.get_by_role("radio", name="code 7", exact=True).check()
+    page.get_by_role("button", name="fill").click()
+    codes[:] = 7
+    check(int((codes != own).sum()), 7, 7)
+    page.get_by_role("button", name="back").click()
+    codes = own
+    check(0, 7, int(own[2, 2]))
+    page.get_by_role("radio", name="picture 3").check()
+    assert read(page)[2] == "0 of 49"
+    assert page.errors == []
 
 
 @pytest.mark.parametrize("u", [(0.5, 0.5), (0.02, 0.9), (0.31, 0.999)])

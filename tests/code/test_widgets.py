@@ -15,8 +15,20 @@ import pytest
 import torch
 import traitlets
 
-from autoencoders import data, in_page, networks, panel, planes, recipes, stories, views, widgets
-from autoencoders.models import VAE, Autoencoder, BernoulliPixels, GaussianPixels
+from autoencoders import (
+    code_views,
+    data,
+    in_page,
+    networks,
+    panel,
+    planes,
+    quantizers,
+    recipes,
+    stories,
+    views,
+    widgets,
+)
+from autoencoders.models import VAE, VQVAE, Autoencoder, BernoulliPixels, GaussianPixels
 
 SHAPE = (1, 8, 8)
 
@@ -449,6 +461,48 @@ def test_the_page_paints_probabilities_where_a_decoder_gives_logits(model):
     vae = VAE(networks.MLPEncoder(SHAPE, 4, hidden=()), model.decoder, BernoulliPixels(), 2)
     assert widgets.quantile_plane(vae).manifest["layers"][-1]["op"] == "sigmoid"
     assert widgets.quantile_plane(model).manifest["layers"][-1]["op"] != "sigmoid"
+
+
+def small_vqvae(codes: int = 5) -> VQVAE:
+    torch.manual_seed(0)
+    pair = networks.MapEncoder(SHAPE, 4, (6,)), networks.MapDecoder(SHAPE, 4, (6,))
+    model = VQVAE(*pair, quantizers.MovingAverageCodebook(codes, 4))
+    with torch.no_grad():
+        model.quantizer.codes.normal_()
+    return model.eval()
+
+
+def test_painting_begins_with_the_encoders_own_codes(images):
+    model = small_vqvae()
+    view = widgets.paint_codes(model, images[:4], image=2)
+    own = model.indices(images[:4])
+    assert view.codes == own[2].flatten().tolist()
+    assert view.code == own[2, 2, 2] and view.place == (2, 2)
+    assert sorted(view.order) == list(range(5))
+    with pytest.raises(traitlets.TraitError):
+        view.code = 5
+    for wrong, message in ((dict(code=5), "one of the 5 codes"), (dict(image=4), "one of the 4 pictures")):
+        with pytest.raises(ValueError, match=message):
+            widgets.paint_codes(model, images[:4], **wrong)
+    with pytest.raises(ValueError, match="at most 256"):
+        widgets.paint_codes(small_vqvae(300), images[:4])
+
+
+def test_a_codes_picture_is_the_average_of_what_is_decoded_where_it_stands(images):
+    model, x = small_vqvae(), images[:6]
+    indices, decoded = model.indices(x), model(x).detach().clamp(0, 1)
+    code = int(indices[0, 0, 0])
+    cells = [
+        decoded[i, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        for i, row, column in (indices == code).nonzero().tolist()
+    ]
+    alone = code_views.code_pictures(model, x, margin=0)
+    assert alone.shape == (5, 1, 2, 2)
+    assert torch.allclose(alone[code], torch.stack(cells).mean(0), atol=1e-6)
+    wide = code_views.code_pictures(model, x, margin=0.5)
+    assert torch.allclose(wide[:, :, 1:3, 1:3], alone, atol=1e-6)
+    unused = set(range(5)) - set(indices.flatten().tolist())
+    assert all((alone[k] == 0).all() for k in unused)
 
 
 def plane_vae(likelihood: torch.nn.Module | None = None, latent: int = 2) -> VAE:
