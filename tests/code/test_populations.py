@@ -18,7 +18,7 @@ def recorded(settings: dict) -> recipe.Recipe | recipes.PriorRecipe:
     """The recipe with these settings; a field that is younger than the record has its default."""
     if "of" in settings:
         return recipes.PriorRecipe(**(settings | {"of": recorded(settings["of"])}))
-    return recipe.Recipe(**settings)
+    return recipe.Recipe(**(settings | {"halvings": tuple(settings.get("halvings", ()))}))  # JSON has no tuples
 
 
 def settings(one: recipe.Recipe | recipes.PriorRecipe) -> str:
