@@ -19,7 +19,7 @@ from autoencoders.objectives import Terms
 
 @torch.no_grad()
 def in_batches(function, images: Shaped[Tensor, "n ..."], batch_size: int = 500) -> Shaped[Tensor, "n ..."]:
-    """`function` over all images, or over all maps of codes, in bounded memory, without gradients, in eval mode if it belongs to a module.
+    """`function` over all images or maps in bounded memory, without gradients, in eval mode if it belongs to a module.
 
     The module's mode is put back afterwards.
     """
