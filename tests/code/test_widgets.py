@@ -132,6 +132,13 @@ def test_the_components_explain_the_share_their_eigenvalues_say(images):
         widgets.principal_components(x.mean(0), vectors[:, :7], values, images[:5])
 
 
+def test_the_error_map_speaks_of_layers_only_where_layers_are_compared(static, images):
+    rebuilt = {"old": images[:2], "new": images[:2]}
+    assert "for old, new layers." in widgets.error_map(images[:2], rebuilt)._repr_html_()
+    page = widgets.error_map(images[:2], rebuilt, kinds="codebooks")._repr_html_()
+    assert "for old, new." in page and "codebooks&quot;" in page
+
+
 def test_what_belongs_together_must_have_the_same_keys_and_shapes(images):
     with pytest.raises(ValueError, match=r"errors must have the widths"):
         widgets.bottleneck_width({1: images[:8], 2: images[:8]}, images[:8], {1: 0.1})
