@@ -25,6 +25,7 @@ from autoencoders.exhibits import (
     sparsity,
 )
 from autoencoders.in_page import vae_in_page
+from autoencoders.map_views import map_switch
 from autoencoders.planes import latent_plane, posterior_plane, two_planes
 from autoencoders.squares import four_corners, quantile_plane
 from autoencoders.stories import separability_story
@@ -38,6 +39,7 @@ __all__ = [
     "four_corners",
     "gaussian_kl",
     "latent_plane",
+    "map_switch",
     "posterior_plane",
     "principal_components",
     "prior_monte_carlo",
