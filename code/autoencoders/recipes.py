@@ -42,6 +42,13 @@ _QUANTIZED = {
             )
             for data, epochs, expected in (("emoji", 12, "EXPECTED"), ("cifar10", 2, "EXPECTED"))
         ),
+        # Chapter 22: three maps of digits; what trains them so that all three are read is in the chapter.
+        Recipe("vqvae2-digits", "digits", 16, options={"channels": 16}, codebook=64, halvings=(1, 1, 2)).replace(
+            data_options={"size": 32}, epochs=3, batch_size=64, learning_rate=4e-3, expected="EXPECTED22"
+        ),
+        Recipe("vqvae2-emoji-long", "emoji", 64, options={"channels": 128}, codebook=512, halvings=(1, 1, 1)).replace(
+            epochs=300, learning_rate=5e-4, expected="not run in the book"
+        ),
         # For a GPU, with a checkpoint; no page trains them.
         *(
             Recipe(f"vqvae-{data}-long", data, 64, "map", {"channels": (128, 256), "blocks": 2}, codebook=512).replace(

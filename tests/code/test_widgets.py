@@ -457,6 +457,7 @@ def hierarchy() -> HierarchicalVQVAE:
     return HierarchicalVQVAE(SHAPE, books, (1, 1), channels=4).eval()
 
 
+@torch.no_grad()
 def test_every_combination_of_maps_is_shown_with_its_bits_and_its_error(hierarchy, images):
     view = widgets.map_switch(hierarchy, images[:4], test=images[:300])
     assert view.on == [True, False] and view.names == ["top", "bottom"]
