@@ -44,7 +44,11 @@ _QUANTIZED = {
         ),
         # Chapter 22: three maps of digits; what trains them so that all three are read is in the chapter.
         Recipe("vqvae2-digits", "digits", 16, options={"channels": 16}, codebook=64, halvings=(1, 1, 2)).replace(
-            data_options={"size": 32}, epochs=3, batch_size=64, learning_rate=4e-3, expected="EXPECTED22"
+            data_options={"size": 32},
+            epochs=3,
+            batch_size=64,
+            learning_rate=4e-3,
+            expected="test MSE 0.0039-0.0062, from the bottom map alone 0.0056-0.0073 (3 seeds)",
         ),
         Recipe("vqvae2-emoji-long", "emoji", 64, options={"channels": 128}, codebook=512, halvings=(1, 1, 1)).replace(
             epochs=300, learning_rate=5e-4, expected="not run in the book"
