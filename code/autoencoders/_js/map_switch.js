@@ -55,8 +55,9 @@ export default {
           Object.assign(style, { fontWeight: "inherit", textAlign: "left", paddingRight: "16px" });
         }
       });
-      const parts = names.flatMap((name, i) => (on[i] ? [`${sizes[i][0] * sizes[i][1]} of ${codes[i]} codes`] : []));
-      view.say(`${refused}${listed(on)}: ${parts.join(", ")}; ${fixed(total(on), 0)} bits, `
+      const part = (name, i) => `${name} ${sizes[i][0] * sizes[i][1]} codes out of ${codes[i]}`;
+      const parts = names.map(part).filter((_, i) => on[i]);
+      view.say(`${refused}On: ${parts.join(", ")}; ${fixed(total(on), 0)} bits, `
         + `error ${significant(errors[now - 1], 3)}.`);
     });
   },
