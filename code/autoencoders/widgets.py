@@ -27,6 +27,7 @@ from autoencoders.exhibits import (
     sparsity,
 )
 from autoencoders.in_page import vae_in_page
+from autoencoders.map_views import map_switch
 from autoencoders.planes import latent_plane, posterior_plane, two_planes
 from autoencoders.squares import four_corners, quantile_plane
 from autoencoders.stories import separability_story
@@ -42,6 +43,7 @@ __all__ = [
     "four_corners",
     "gaussian_kl",
     "latent_plane",
+    "map_switch",
     "paint_codes",
     "posterior_plane",
     "principal_components",

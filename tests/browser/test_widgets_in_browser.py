@@ -31,7 +31,7 @@ from autoencoders import (
     views,
     widgets,
 )
-from autoencoders.models import VAE, VQVAE, Autoencoder, BernoulliPixels
+from autoencoders.models import VAE, VQVAE, Autoencoder, BernoulliPixels, HierarchicalVQVAE
 
 SHAPE = (1, 28, 28)
 
@@ -92,6 +92,15 @@ def run(small: Autoencoder) -> recipes.Run:
     return recipes.Run(small, training.History(records), recording)
 
 
+def hierarchy() -> HierarchicalVQVAE:
+    """Two maps, 7 x 7 and 14 x 14, of random codes."""
+    torch.manual_seed(0)
+    books = [quantizers.MovingAverageCodebook(count, 4) for count in (8, 16)]
+    for book in books:
+        book.initialize(torch.randn(100, 4))
+    return HierarchicalVQVAE(SHAPE, books, (1, 1), channels=8).eval()
+
+
 @pytest.fixture
 def make(
     digits: Any,
@@ -136,6 +145,9 @@ def make(
             [0, 10, 100, 1000], means, deviations, torch.arange(30) % 10, x[:3], drawn, pairs, start=2
         )
 
+    def maps() -> Any:
+        return widgets.map_switch(hierarchy(), x, test=digits.test.images[:50])
+
     def planes() -> Any:
         return widgets.two_planes({"one": small, "other": small}, digits.train.images[:200], digits.train.labels[:200])
 
@@ -164,6 +176,7 @@ def make(
         "training": recorded,
         "vae_in_page": lambda: widgets.vae_in_page(digits.train.images, digits.train.labels, count=300, codes=100),
         "separability_story": story,
+        "map_switch": maps,
         "two_planes": planes,
         "paint_codes": lambda: widgets.paint_codes(small_vqvae, x, examples=digits.test.images[:60]),
     }
@@ -191,6 +204,7 @@ NAMES = [
     "training",
     "vae_in_page",
     "separability_story",
+    "map_switch",
     "two_planes",
     "paint_codes",
 ]
@@ -225,9 +239,10 @@ def pixels(page: Page) -> list[str]:
 
 def control(page: Page, name: str) -> Locator:
     """What the reader moves first: the plane, a slider, or the switch."""
-    kinds = dict.fromkeys(SQUARES, "canvas[role=slider]") | {"error_map": "input[type=radio]"}
+    kinds = dict.fromkeys(SQUARES, "canvas[role=slider]")
+    kinds |= {"error_map": "input[type=radio]", "map_switch": "button[aria-pressed]"}
     kind = kinds.get(name, "input[type=range]")
-    return page.locator("ae-view").locator(kind).nth(1 if name == "error_map" else 0)
+    return page.locator("ae-view").locator(kind).nth(1 if name in ("error_map", "map_switch") else 0)
 
 
 def place(element: Locator, x: float, y: float = 0.5) -> dict[str, float]:
@@ -266,9 +281,9 @@ def test_it_answers_to_the_keyboard_and_speaks(name, make, page, tmp_path):
         moved = page.locator("ae-view input[type=radio]").first
     before, said = pixels(page), moved.get_attribute("aria-valuetext")
     moved.focus()
-    page.keyboard.press("ArrowRight" if name == "error_map" else "ArrowLeft")
+    page.keyboard.press({"error_map": "ArrowRight", "map_switch": "Space"}.get(name, "ArrowLeft"))
     assert pixels(page) != before
-    if name != "error_map":
+    if name not in ("error_map", "map_switch"):
         assert moved.get_attribute("aria-valuetext") != said
     assert page.evaluate("took.length") >= 1
 
@@ -474,7 +489,7 @@ def test_every_move_is_drawn_and_its_time_reported(name, make, page, tmp_path):
     moved = page.locator("ae-view input[type=radio]").first if name == "error_map" else control(page, name)
     moved.focus()
     for i in range(20):
-        page.keyboard.press("ArrowLeft" if (i // 2) % 2 else "ArrowRight")
+        page.keyboard.press("Space" if name == "map_switch" else "ArrowLeft" if (i // 2) % 2 else "ArrowRight")
     took = page.evaluate("took")
     assert len(took) >= 5 and all(0 <= t < 1000 for t in took)
     print(f"{name}: median {statistics.median(took):.2f} ms from event to drawing")
@@ -952,3 +967,32 @@ def test_the_variances_are_those_of_the_package_s_estimators(make, page, tmp_pat
     samples.focus()
     page.keyboard.press("Home")
     assert page.locator("ae-view td").all_inner_texts() == ["760", "needs 2 draws", "8.00"]
+
+
+@torch.no_grad()
+def test_switched_maps_show_pictures_bits_and_errors_of_python(make, digits, page, tmp_path):
+    """Top map: 49 places of 8 codes, 147 bits; bottom map: 196 places of 16 codes, 784 bits."""
+    view, model = make("map_switch"), hierarchy()
+    load(page, write(tmp_path / "page.html", view))
+    top, bottom = (page.get_by_role("button", name=f"{name} map") for name in ("top", "bottom"))
+    lines, x = page.locator("ae-view tbody tr"), digits.test.images[:50]
+    maps, seen = model.indices(x), set()
+    states = {(True, False): "147", (True, True): "931", (False, True): "784"}
+    for press, on in ((None, (True, False)), (bottom, (True, True)), (top, (False, True))):
+        if press is not None:
+            press.click()
+        pressed = [button.get_attribute("aria-pressed") for button in (top, bottom)]
+        assert pressed == [str(value).lower() for value in on]
+        rebuilt = model.decode_indices([m if kept else None for m, kept in zip(maps, on, strict=True)])
+        error = float((rebuilt - x).square().mean())
+        chosen = lines.and_(page.locator("[aria-current=true]"))
+        bits, shown = chosen.locator("td").all_text_contents()
+        assert bits == states[on] and float(shown) == pytest.approx(error, rel=0.01)
+        seen.add(pixels(page)[1])
+    assert len(seen) == 3
+    drawn = np.frombuffer(view.state["pictures"], np.uint8).reshape(3, 8, 28, 28)
+    both = model.decode_indices([m[:8] for m in maps]).clamp(0, 1)[:, 0]
+    assert np.abs(drawn[2] / 255 - both.numpy()).max() < 0.003
+    bottom.click()  # the last one stays on
+    expect(page.locator("p.status")).to_contain_text("One map has to stay on.")
+    assert bottom.get_attribute("aria-pressed") == "true" and page.errors == []

@@ -28,7 +28,7 @@ from autoencoders import (
     views,
     widgets,
 )
-from autoencoders.models import VAE, VQVAE, Autoencoder, BernoulliPixels, GaussianPixels
+from autoencoders.models import VAE, VQVAE, Autoencoder, BernoulliPixels, GaussianPixels, HierarchicalVQVAE
 
 SHAPE = (1, 8, 8)
 
@@ -552,3 +552,34 @@ def test_the_prior_monte_carlo_widget_refuses_what_its_sliders_cannot_show():
     assert (view.latents, view.draws, view.width) == (3, 100, 0.5)
     with pytest.raises(traitlets.TraitError):
         view.draws = 7
+
+
+@pytest.fixture
+def hierarchy() -> HierarchicalVQVAE:
+    torch.manual_seed(0)
+    books = [quantizers.MovingAverageCodebook(count, 3) for count in (4, 8)]
+    for book in books:
+        book.initialize(torch.randn(40, 3))
+    return HierarchicalVQVAE(SHAPE, books, (1, 1), channels=4).eval()
+
+
+@torch.no_grad()
+def test_every_combination_of_maps_is_shown_with_its_bits_and_its_error(hierarchy, images):
+    view = widgets.map_switch(hierarchy, images[:4], test=images[:300])
+    assert view.on == [True, False] and view.names == ["top", "bottom"]
+    assert view.bits == [4 * 2.0, 16 * 3.0]
+    top, bottom = hierarchy.indices(images[:300])
+    combinations = [(top, None), (None, bottom), (top, bottom)]
+    expected = [float((hierarchy.decode_indices(maps) - images[:300]).square().mean()) for maps in combinations]
+    assert view.errors == pytest.approx(expected, rel=1e-5)
+    assert len(view.pictures) == 3 * 4 * 64
+    with pytest.raises(traitlets.TraitError):
+        view.on = [True]
+
+
+@pytest.mark.parametrize(
+    "wrong", [dict(names=("top",)), dict(on=(False, False)), dict(on=(True,)), dict(images=torch.zeros(8, 8))]
+)
+def test_switched_maps_refuse_what_does_not_fit(wrong, hierarchy, images):
+    with pytest.raises(ValueError, match=r"hierarchy of 2 maps|images must be pictures"):
+        widgets.map_switch(hierarchy, **{"images": images[:4]} | wrong)
