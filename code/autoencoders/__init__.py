@@ -46,6 +46,7 @@ _MODULES = (
     "planes",
     "squares",
     "stories",
+    "code_views",
     "demonstrations",
     "in_page",
     "panel",

@@ -9,6 +9,7 @@ from typing import Any
 import traitlets as t
 
 from autoencoders import export, panel
+from autoencoders.code_views import prior_drawing
 from autoencoders.demonstrations import (
     estimator_variance,
     gaussian_kl,
@@ -40,6 +41,7 @@ __all__ = [
     "latent_plane",
     "posterior_plane",
     "principal_components",
+    "prior_drawing",
     "prior_monte_carlo",
     "quantile_plane",
     "rate_distortion",
