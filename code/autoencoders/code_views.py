@@ -7,7 +7,6 @@ import numpy as np
 import torch
 import traitlets as t
 
-from autoencoders.evaluation import in_batches
 from autoencoders.views import few_levels, picture_bytes, picture_shape, show
 
 _LEVELS = 16
@@ -62,7 +61,7 @@ def prior_drawing(
     pictures, top, chances, codes, costs = [blank.expand(count, -1, -1, -1)], [], [], [], []
     for step in prior.walk(count, told, generator=generator):
         maps[:, step.row, step.column] = step.codes
-        pictures.append(in_batches(model.decode_indices, maps))
+        pictures.append(model.decode_indices(maps))
         best = step.probabilities.topk(likely, dim=1)
         top.append(best.indices)
         chances.append(best.values)
@@ -111,5 +110,5 @@ def _strokes(model: Any, codes: int, size: tuple[int, int]) -> tuple[torch.Tenso
     maps[:, row, column] = torch.arange(codes)
     tall, wide = shape[2] // height, shape[3] // width
     top, left = max(0, (row - 1) * tall), max(0, (column - 1) * wide)
-    painted = in_batches(model.decode_indices, maps)
-    return in_batches(model.decode_indices, paper), painted[:, :, top : top + 3 * tall, left : left + 3 * wide]
+    painted = model.decode_indices(maps)
+    return model.decode_indices(paper), painted[:, :, top : top + 3 * tall, left : left + 3 * wide]
