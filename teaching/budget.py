@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CELL, PAGE, BOOK = 60.0, 150.0, 1200.0  # seconds of two quiet cores
-TOLERANCE = 1.5  # machines that share their cores with others are that noisy, and more than `slowdown` shows
+TOLERANCE = 1.5  # the same work takes that much more processor time where others share caches and cores
 # MB at a page's peak with one training at a time: a Binder has one core and about 2,000 MB, some of them for its server.
 MEMORY = 1600.0
 # MB less where PyTorch is built for machines without a GPU, as on a Binder: a process that has trained one small network
@@ -18,13 +18,12 @@ CUDA = 285.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that a page, and the slowest cell of it, would have taken on a quiet machine, and its memory in MB without CUDA."""
+    """Seconds that a page, and the slowest cell of it, take two quiet cores, and its memory in MB without CUDA."""
 
     page: str
     seconds: float
     slowest: float
     line: str
-    slowdown: float
     memory: float | None = None  # none: the page was executed when nobody measured it
 
     @property
@@ -54,12 +53,11 @@ def costs(root: Path) -> list[Cost]:
     found = []
     for page, times in json.loads(path.read_text(encoding="utf-8")).items():
         slowest = max(times["cells"], key=lambda cell: cell["seconds"], default={"seconds": 0.0, "cell": ""})
-        slowdown = times["slowdown"]
-        total = sum(cell["seconds"] for cell in times["cells"]) / slowdown
+        total = sum(cell["seconds"] for cell in times["cells"])
         memory = times.get("peak_memory_mb")
         if memory is not None and has_cuda():
             memory = max(0.0, memory - CUDA)
-        found.append(Cost(page, total, slowest["seconds"] / slowdown, slowest["cell"], slowdown, memory))
+        found.append(Cost(page, total, slowest["seconds"], slowest["cell"], memory))
     return sorted(found, key=lambda cost: -cost.seconds)
 
 
@@ -83,11 +81,8 @@ def table(found: list[Cost]) -> str:
         faults += ["over: memory"] if cost.is_over_memory else []
         lines.append("  ".join([f"{cost.page:<44}{cost.seconds:>8.0f}{cost.slowest:>14.0f}{memory:>9}", *faults]))
     total = sum(cost.seconds for cost in found)
-    slowdown = max((cost.slowdown for cost in found), default=1.0)
     lines.append(f"{'all':<44}{total:>8.0f}")
     if has_cuda():
         lines.append(f"Memory is less the {CUDA:.0f} MB of PyTorch's libraries for GPUs, which a Binder does not have.")
     lines.append(f"A page may take {PAGE:.0f} s and {MEMORY:.0f} MB, a cell {CELL:.0f} s, the book {BOOK:.0f} s.")
-    if slowdown > 1.2:
-        lines.append(f"This machine was busy: up to {slowdown:.1f} times slower while it was measured.")
     return "\n".join(filter(None, [*lines, unmeasured(found)]))

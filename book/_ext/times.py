@@ -1,15 +1,14 @@
-"""What every page took to execute, in seconds of a quiet machine and in memory: the table that `make book` prints."""
+"""What every page took to execute, in seconds of two quiet cores and in memory: the table that `make book` prints."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,24 +17,7 @@ from typing import Any
 import psutil
 from sphinx.application import Sphinx
 
-QUIET = 0.125  # seconds of `pace` on the machine that the budgets were set on, with nothing else running
-SAMPLE = 0.25  # seconds between two looks at the memory; one look takes some milliseconds
-
-
-def pace() -> float:
-    """Seconds for a fixed piece of work on each of two cores at once: more where other programs have a share of them."""
-    import numpy as np
-
-    matrix = np.full((384, 384), 1e-3, dtype=np.float32)
-
-    def work() -> float:
-        start = time.perf_counter()
-        for _ in range(90):
-            matrix @ matrix
-        return time.perf_counter() - start
-
-    with ThreadPoolExecutor(2) as pool:
-        return max(job.result() for job in [pool.submit(work) for _ in range(2)])
+SAMPLE = 0.25  # seconds between two looks at the processes; one look takes some milliseconds
 
 
 @dataclass(frozen=True)
@@ -83,16 +65,22 @@ def fresh_import() -> int:
     return int(done.stdout)
 
 
-class PeakMemory:
-    """`with PeakMemory(fresh) as peak: ...` leaves in `peak.memory` the most that this process's descendants held."""
+class Meter:
+    """`with Meter(fresh) as meter: ...` watches this process's descendants: `meter.memory` is the most that they held.
+
+    The seconds of a cell are processor time, that of the kernel, and of its workers half, who on two cores work side by
+    side: what other programs of the machine take away does not count.
+    """
 
     def __init__(self, fresh: int, interval: float = SAMPLE):
         self.memory = Memory()
         self._fresh, self._interval = fresh, interval
+        self._spent: dict[tuple[int, float], tuple[bool, float]] = {}
+        self._clock, self._seconds = [time.time()], [0.0]
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> PeakMemory:
+    def __enter__(self) -> Meter:
         self._thread.start()
         return self
 
@@ -100,57 +88,48 @@ class PeakMemory:
         self._done.set()
         self._thread.join()
 
+    def seconds(self, begin: float, end: float) -> float:
+        """What was spent between two times of `time.time()`."""
+        import numpy as np
+
+        first, last = np.interp([begin, end], self._clock, self._seconds)
+        return float(last - first)
+
     def _watch(self) -> None:
         process = psutil.Process()
         while not self._done.wait(self._interval):
             now = held(process, self._fresh)
             self.memory = Memory(max(self.memory.together, now.together), max(self.memory.alone, now.alone))
+            kernels = {child.pid for child in process.children()}
+            for child in process.children(recursive=True):
+                with suppress(psutil.Error):  # it ended meanwhile
+                    spent = child.cpu_times()
+                    self._spent[child.pid, child.create_time()] = (child.pid in kernels, spent.user + spent.system)
+            self._clock.append(time.time())
+            self._seconds.append(sum(spent if kernel else spent / 2 for kernel, spent in self._spent.values()))
 
 
-def cell_times(notebook: Any) -> list[dict[str, Any]]:
+def cell_times(notebook: Any, meter: Meter) -> list[dict[str, Any]]:
     """First line of code and seconds of each executed cell."""
-    times = []
+    found = []
     for cell in notebook.cells:
         stamps = cell.get("metadata", {}).get("execution", {})
         if cell.cell_type == "code" and "iopub.execute_input" in stamps and "shell.execute_reply" in stamps:
-            begin, end = (datetime.fromisoformat(stamps[k]) for k in ("iopub.execute_input", "shell.execute_reply"))
+            begin, end = (
+                datetime.fromisoformat(stamps[k]).timestamp() for k in ("iopub.execute_input", "shell.execute_reply")
+            )
             line = next((text for text in cell.source.splitlines() if text.strip()), "")
-            times.append({"cell": line, "seconds": round((end - begin).total_seconds(), 3)})
-    return times
+            found.append({"cell": line, "seconds": round(meter.seconds(begin, end), 3)})
+    return found
 
 
-def record(app: Sphinx) -> None:
-    """Have every executed page leave its cells' running times in `cell-times.json`, beside the execution cache.
-
-    With them stand how many times slower than a quiet machine this one was then, measured before and after, and the most
-    memory that the page's kernel held, alone and with its worker processes.
-    """
-    from myst_nb.core.execute import cache
-
-    execute = inspect.unwrap(cache.single_nb_execution)
-
-    @functools.wraps(execute)
-    def timed(notebook: Any, **options: Any) -> Any:
-        paces = [pace(), pace()]
-        with PeakMemory(fresh_import()) as peak:
-            result = execute(notebook, record_timing=True, **options)
-        paces += [pace(), pace()]
-        path = _path(app)
-        times = json.loads(path.read_text()) if path.exists() else {}
-        slowdown = max(1.0, sum(paces) / len(paces) / QUIET)
-        times[app.env.docname] = {
-            "slowdown": round(slowdown, 2),
-            "peak_memory_mb": round(peak.memory.alone / 1e6),
-            "peak_memory_with_workers_mb": round(peak.memory.together / 1e6),
-            "cells": cell_times(notebook),
-        }
-        for cell in notebook.cells:  # the cache finds a notebook by its cells and their metadata: no times in there
-            cell.metadata.pop("execution", None)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(times, indent=1))
-        return result
-
-    cache.single_nb_execution = timed
+def keep(app: Sphinx, costs: dict[str, Any]) -> None:
+    """Leave what the page that is being read cost in `cell-times.json`, beside the execution cache."""
+    path = _path(app)
+    times = json.loads(path.read_text()) if path.exists() else {}
+    times[app.env.docname] = costs
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(times, indent=1))
 
 
 def _path(app: Sphinx) -> Path:
@@ -167,6 +146,5 @@ def write(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect("builder-inited", record)
     app.connect("build-finished", write)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

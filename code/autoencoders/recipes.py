@@ -31,7 +31,7 @@ def get(name: str, data: str | None = None) -> Recipe | PriorRecipe:
 
 
 _QUANTIZED = {
-    recipe.name: recipe.replace(objective="vq", quantizer_options={"restart": 1.0})
+    recipe.name: recipe.replace(objective="vq", quantizer_options={"restart": 0.1}, commitment=0.1)
     for recipe in (
         Recipe("vqvae-digits", "digits", 32, "map", codebook=128).replace(
             epochs=6, batch_size=64, learning_rate=4e-3, expected="EXPECTED"
@@ -177,10 +177,19 @@ _RECIPES: dict[str, Recipe | PriorRecipe] = {
         ),
         # Part IV: maps of codes, of digits and of color images.
         *_QUANTIZED.values(),
-        # Chapter 21: priors over the digits' codes.
-        PriorRecipe("pixelcnn-digits", _QUANTIZED["vqvae-digits"], options={"channels": 48, "layers": 4}, epochs=12),
-        PriorRecipe("transformer-digits", _QUANTIZED["vqvae-digits"], "transformer", epochs=12),
-        PriorRecipe("vae-codes-digits", _QUANTIZED["vqvae-digits"], "vae", epochs=20),
-        PriorRecipe("pixelcnn-digits-long", _QUANTIZED["vqvae-digits-long"], epochs=100),
+        # Chapter 21: priors over the digits' codes; small batches and small networks learn most in a given time.
+        *(
+            PriorRecipe(name, _QUANTIZED["vqvae-digits"], network, options, epochs=epochs).replace(
+                batch_size=batch_size, learning_rate=rate, expected=expected
+            )
+            for name, network, options, epochs, batch_size, rate, expected in (
+                ("pixelcnn-digits", "pixelcnn", {"channels": 32, "layers": 4}, 6, 16, 4e-3, "EXPECTED"),
+                ("transformer-digits", "transformer", {"width": 64, "depth": 2}, 6, 16, 3e-3, "EXPECTED"),
+                ("vae-codes-digits", "vae", {"hidden": 200}, 8, 64, 3e-3, "EXPECTED"),
+            )
+        ),
+        PriorRecipe("pixelcnn-digits-long", _QUANTIZED["vqvae-digits-long"], epochs=60, learning_rate=1e-3).replace(
+            expected="not run in the book"
+        ),
     )
 }

@@ -10,6 +10,7 @@ import traitlets as t
 
 from autoencoders import export, panel
 from autoencoders.code_views import prior_drawing
+from autoencoders.codebook_views import codebook_learning, copied_gradient
 from autoencoders.demonstrations import (
     estimator_variance,
     gaussian_kl,
@@ -33,6 +34,8 @@ from autoencoders.views import picture_bytes, picture_shape, show
 
 __all__ = [
     "bottleneck_width",
+    "codebook_learning",
+    "copied_gradient",
     "denoiser",
     "error_map",
     "estimator_variance",

@@ -136,6 +136,8 @@ def make(
         ),
         "gaussian_kl": widgets.gaussian_kl,
         "two_pulls": widgets.two_pulls,
+        "copied_gradient": widgets.copied_gradient,
+        "codebook_learning": lambda: widgets.codebook_learning(*cloud()),
         "estimator_variance": widgets.estimator_variance,
         "prior_monte_carlo": widgets.prior_monte_carlo,
         "reparameterized_sample": widgets.reparameterized_sample,
@@ -163,6 +165,8 @@ NAMES = [
     "latent_plane",
     "gaussian_kl",
     "two_pulls",
+    "copied_gradient",
+    "codebook_learning",
     "estimator_variance",
     "prior_monte_carlo",
     "reparameterized_sample",
@@ -181,7 +185,7 @@ NAMES = [
     "two_planes",
     "prior_drawing",
 ]
-SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners")
+SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning")
 
 
 def write(path: Path, *shown: Any, theme: str = "light") -> str:
@@ -751,6 +755,121 @@ def test_the_two_pulls_lead_to_the_exact_posterior(make, page, tmp_path):
     page.locator("canvas[role=slider]").focus()
     page.keyboard.press("ArrowLeft")
     assert numbers(page)[0] == pytest.approx(at_bottom[0] - 0.05, abs=1e-3)
+
+
+def copied_gradient_step(z: np.ndarray, codes: np.ndarray, beta: float) -> tuple[np.ndarray, int, np.ndarray]:
+    """What the page does in one step, by autograd: the new z, the code it started from, the gradient at that code."""
+    index = int(((codes - z) ** 2).sum(1).argmin())
+    e = torch.tensor(codes[index], requires_grad=True)
+    g = torch.stack([e[0], 1.2 * (e[1] - e[0] ** 2 / 2)])
+    (0.5 * (torch.tensor([1.0, -0.9]) - g).square().sum()).backward()
+    gradient = e.grad.numpy()
+    return z - 0.1 * (gradient + 2 * beta * (z - codes[index])), index, gradient
+
+
+@pytest.mark.parametrize("beta", [0.25, 1.0])
+def test_the_vector_walks_along_the_copied_gradient(beta, make, page, tmp_path, monkeypatch):
+    monkeypatch.setenv("AE_STATIC", "1")
+    monkeypatch.setattr(views, "_on_page", set())
+    view = widgets.copied_gradient(z=(-1.5, 1.2), beta=beta)
+    codes, z = np.array(view.state["codes"]), np.array([-1.5, 1.2])
+    load(page, write(tmp_path / "page.html", view))
+    shown = lambda: page.locator("ae-view td").all_inner_texts()  # noqa: E731
+    pair = lambda text: [float(part.replace("\u2212", "-")) for part in text.split(", ")]  # noqa: E731
+    for button, steps in (("One step", 1), ("20 steps", 20), ("20 steps", 20)):
+        page.get_by_role("button", name=button).click()
+        for _ in range(steps):
+            z, _, _ = copied_gradient_step(z, codes, beta)
+        _, index, gradient = copied_gradient_step(z, codes, beta)
+        texts = shown()
+        assert texts[0] == f"{index + 1} of {len(codes)}"
+        assert float(texts[3]) == pytest.approx(np.linalg.norm(z - codes[index]), abs=6e-4)
+        assert pair(texts[4]) == pytest.approx(gradient, abs=6e-3)
+        assert pair(texts[6]) == pytest.approx(codes[index] - gradient / (2 * beta), abs=6e-3)
+    page.get_by_role("button", name="Back to the start").click()
+    assert shown()[0] == "1 of 9"
+    slider = page.locator("ae-view input[type=range]")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert shown()[6] == "none"
+    page.locator("canvas[role=slider]").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    assert "z at \u22121.25, 1.20" in page.locator("canvas[role=slider]").get_attribute("aria-valuetext")
+    assert page.errors == []
+
+
+def cloud(count: int = 120) -> tuple[Tensor, Tensor]:
+    """Points around a diagonal, and four of them as codes, with the digits that the page gets."""
+    generator = torch.Generator().manual_seed(0)
+    points = (
+        torch.rand(count, 1, generator=generator).double() + 0.1 * torch.randn(count, 2, generator=generator).double()
+    )
+    return points.mul(1e4).round().div(1e4), points[:4].mul(1e4).round().div(1e4)
+
+
+def test_lloyds_steps_in_the_page_are_those_of_python(make, page, tmp_path):
+    points, codes = cloud()
+    load(page, write(tmp_path / "page.html", make("codebook_learning")))
+    shown = page.locator("ae-view td")
+    indices = quantizers.nearest_code(points, codes)
+    for steps in range(7):
+        if steps:
+            page.get_by_role("button", name="Move" if steps % 2 else "Assign", exact=True).click()
+        if steps % 2 == 0:
+            indices = quantizers.nearest_code(points, codes)
+        else:
+            codes = torch.stack([points[indices == k].mean(0) for k in range(4)])
+        expected = (points - codes[indices]).square().sum(1).mean().item()
+        perplexity = quantizers.pooled_perplexity(torch.bincount(indices, minlength=4))
+        assert shown.nth(0).inner_text() == str(steps)
+        assert float(shown.nth(1).inner_text()) == pytest.approx(expected, abs=1e-5)
+        assert float(shown.nth(2).inner_text().split()[0]) == pytest.approx(perplexity, abs=6e-3)
+    page.get_by_role("button", name="Until it stops").click()
+    before = shown.nth(1).inner_text()
+    page.get_by_role("button", name="Until it stops").click()
+    assert shown.nth(1).inner_text() == before
+
+
+@pytest.mark.parametrize(("rule", "label"), [("average", "moving average"), ("gradient", "gradient")])
+def test_batches_in_the_page_move_codes_as_the_package_does(rule, label, make, page, tmp_path):
+    points, codes = cloud()
+    load(page, write(tmp_path / "page.html", make("codebook_learning")))
+    page.get_by_label(label, exact=True).check()
+    page.get_by_role("button", name="50 batches").click()
+    page.get_by_role("button", name="One batch").click()
+    average = quantizers.MovingAverageCodebook(4, 2, decay=0.9, smoothing=0.0).double()
+    gradient = quantizers.GradientCodebook(4, 2).double()
+    book = average if rule == "average" else gradient
+    book._put(codes)
+    for batch in range(51):
+        some = points[(torch.arange(32) + 32 * batch) % len(points)]
+        loss = book(some).codebook_loss.mean()
+        if book is gradient:
+            gradient.codes.data -= 0.4 * torch.autograd.grad(loss, gradient.codes)[0]
+    indices = quantizers.nearest_code(points, book.codes)
+    expected = (points - book.codes[indices]).square().sum(1).mean().item()
+    assert float(page.locator("ae-view td").nth(1).inner_text()) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_dead_code_is_dragged_back_to_life(page, tmp_path, monkeypatch):
+    monkeypatch.setenv("AE_STATIC", "1")
+    monkeypatch.setattr(views, "_on_page", set())
+    points, codes = cloud()
+    badly = codes.clone()
+    badly[0] = torch.tensor([1.2, -0.4])
+    load(page, write(tmp_path / "page.html", widgets.codebook_learning(points, codes, badly=badly, start="badly")))
+    assert page.locator("ae-view td").nth(3).inner_text() == "1"
+    plane = page.locator("canvas[role=slider]")
+    assert plane.get_attribute("aria-valuetext").startswith("code 1 at 1.20")
+    plane.focus()
+    for _ in range(5):
+        page.keyboard.press("Shift+ArrowLeft")
+        page.keyboard.press("Shift+ArrowUp")
+    assert page.locator("ae-view td").nth(3).inner_text() == "0"
+    page.get_by_role("button", name="hold code 3").click()
+    assert plane.get_attribute("aria-valuetext").startswith("code 3")
+    page.get_by_role("button", name="Start over").click()
+    assert page.locator("ae-view td").nth(0).inner_text() == "0" and page.errors == []
 
 
 def page_normals(seed: int, latent: int, count: int) -> np.ndarray:

@@ -162,6 +162,51 @@ def test_what_belongs_together_must_have_the_same_keys_and_shapes(images):
         widgets.two_pulls(q=(0.0, 3.0))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(codes=[(0, 0)]), "two to twenty"),
+        (dict(codes=[(0, 0), (0, 0)]), "different"),
+        (dict(codes=[(0, 0), (3, 0)]), "must lie in"),
+        (dict(z=(0, 9)), "must lie in"),
+        (dict(beta=2.5), "beta must lie"),
+    ],
+)
+def test_the_copied_gradient_refuses_what_it_cannot_draw(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        widgets.copied_gradient(**wrong)
+
+
+def test_a_codebook_starts_well_or_badly():
+    points = torch.rand(40, 2, generator=torch.Generator().manual_seed(0))
+    view = widgets.codebook_learning(points, points[:3], start="badly")
+    assert view.codes == view.starts["badly"] and view.at == tuple(view.codes[0])
+    assert np.allclose(view.starts["well"], points[:3], atol=1e-4)
+    view.set_state({"codes": [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]})
+    assert view.codes[1] == [0.5, 0.5]
+    with pytest.raises(traitlets.TraitError):
+        view.rule = "guess"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (dict(points=torch.rand(40, 3)), "points must be"),
+        (dict(codes=torch.rand(1, 2)), "2 to 10 codes"),
+        (dict(badly=torch.rand(4, 2)), "as many codes"),
+        (dict(start="somewhere"), "well, badly"),
+        (dict(rule="guess"), "lloyd, average, gradient"),
+        (dict(code=3), "between 0 and 2"),
+        (dict(batch=41), "number of points"),
+        (dict(decay=1.0), "decay"),
+        (dict(rate=0.0), "rate"),
+    ],
+)
+def test_a_codebook_refuses_what_it_cannot_draw(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        widgets.codebook_learning(**{"points": torch.rand(40, 2), "codes": torch.rand(3, 2)} | wrong)
+
+
 def test_a_histogram_of_active_units_counts_every_picture(images):
     active = np.arange(50) % 9
     view = widgets.sparsity({0.5: images[:9] - 0.5}, {0.5: {"mse": 0.01, "active": active, "units": 8}})
