@@ -49,6 +49,7 @@ _MODULES = (
     "codebook_views",
     "code_views",
     "stories",
+    "code_views",
     "demonstrations",
     "in_page",
     "panel",

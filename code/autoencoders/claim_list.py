@@ -204,7 +204,7 @@ CLAIMS = {
             "Codes drawn uniformly decode to garbage",
             "G 3.2.4, N",
             "ch-priors",
-            "vqvae-digits: share of 500 samples that a classifier reads with p > 0.9",
+            "vqvae-digits: share of 1,000 samples read with p > 0.9; one judge has seen scrambled digits too",
             "0.25 less the share for uniform codes",
         ),
         Claim(

@@ -9,7 +9,7 @@ from typing import Any
 import traitlets as t
 
 from autoencoders import export, panel
-from autoencoders.code_views import paint_codes
+from autoencoders.code_views import paint_codes, prior_drawing
 from autoencoders.codebook_views import codebook_learning, copied_gradient
 from autoencoders.demonstrations import (
     estimator_variance,
@@ -47,6 +47,7 @@ __all__ = [
     "paint_codes",
     "posterior_plane",
     "principal_components",
+    "prior_drawing",
     "prior_monte_carlo",
     "quantile_plane",
     "rate_distortion",

@@ -17,6 +17,7 @@ from playwright.sync_api import Locator, Page, expect
 from torch import Tensor, nn
 
 from autoencoders import (
+    autoregressive,
     data,
     distributions,
     estimators,
@@ -151,6 +152,12 @@ def make(
     def planes() -> Any:
         return widgets.two_planes({"one": small, "other": small}, digits.train.images[:200], digits.train.labels[:200])
 
+    def drawing() -> Any:
+        torch.manual_seed(0)
+        nets = networks.MapEncoder(SHAPE, 4, channels=(8, 8)), networks.MapDecoder(SHAPE, 4, channels=(8, 8))
+        prior = autoregressive.PixelCNN(6, (7, 7), classes=10, channels=8, layers=2).eval()
+        return widgets.prior_drawing(prior, VQVAE(*nets, quantizers.GradientCodebook(6, 4)).eval(), likely=3)
+
     makers = {
         "latent_plane": lambda: widgets.latent_plane(
             small, digits.train.images, digits.train.labels, class_names=digits.class_names, points=200
@@ -179,6 +186,7 @@ def make(
         "map_switch": maps,
         "two_planes": planes,
         "paint_codes": lambda: widgets.paint_codes(small_vqvae, x, examples=digits.test.images[:60]),
+        "prior_drawing": drawing,
     }
     return lambda name: makers[name]()
 
@@ -207,6 +215,7 @@ NAMES = [
     "map_switch",
     "two_planes",
     "paint_codes",
+    "prior_drawing",
 ]
 SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning", "paint_codes")
 
@@ -426,6 +435,28 @@ def test_the_story_plays_and_its_overlap_is_that_of_python(make, page, tmp_path)
         "document.querySelector('ae-view').firstChild.shadowRoot.querySelector('output').textContent == '1000'"
     )
     page.get_by_role("button", name="Play").wait_for()
+
+
+def test_the_drawing_steps_through_the_codes_that_python_drew(make, page, tmp_path):
+    view = make("prior_drawing")
+    load(page, write(tmp_path / "page.html", view))
+    slider, status = page.locator("ae-view input[type=range]"), page.locator("p.status")
+    cost = view.state["costs"][0]
+    expect(status).to_contain_text(f"24 of 49 codes, {sum(cost[:24]):.1f} bits so far. Next: row 4, column 4,")
+    page.get_by_role("button", name="Step").click()
+    expect(status).to_contain_text(f"25 of 49 codes, {sum(cost[:25]):.1f} bits so far.")
+    page.get_by_role("group", name="class", exact=True).get_by_role("radio", name="3", exact=True).check()
+    page.get_by_role("group", name="draw", exact=True).get_by_role("radio", name="2", exact=True).check()
+    expect(status).to_contain_text(f"25 of 49 codes, {sum(view.state['costs'][7][:25]):.1f} bits so far.")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(status).to_contain_text("The map is complete.")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(
+        "document.querySelector('ae-view').firstChild.shadowRoot.querySelector('output').textContent == '2 of 49'"
+    )
+    page.get_by_role("button", name="Pause").click()
+    expect(status).to_contain_text("of 49 codes")
 
 
 def test_linked_points_show_the_same_training_picture(make, page, tmp_path):

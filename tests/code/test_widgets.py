@@ -16,6 +16,7 @@ import torch
 import traitlets
 
 from autoencoders import (
+    autoregressive,
     code_views,
     data,
     in_page,
@@ -583,3 +584,45 @@ def test_every_combination_of_maps_is_shown_with_its_bits_and_its_error(hierarch
 def test_switched_maps_refuse_what_does_not_fit(wrong, hierarchy, images):
     with pytest.raises(ValueError, match=r"hierarchy of 2 maps|images must be pictures"):
         widgets.map_switch(hierarchy, **{"images": images[:4]} | wrong)
+
+
+def written() -> tuple[autoregressive.PixelCNN, VQVAE]:
+    """An untrained prior over maps of two by two codes, and a model with such maps of pictures of 8 x 8."""
+    torch.manual_seed(0)
+    model = VQVAE(
+        networks.MapEncoder(SHAPE, 3, channels=(4, 4)),
+        networks.MapDecoder(SHAPE, 3, channels=(4, 4)),
+        quantizers.GradientCodebook(5, 3),
+    )
+    return autoregressive.PixelCNN(5, (2, 2), classes=3, channels=4, layers=1), model.eval()
+
+
+def test_the_replayed_draw_is_that_of_the_prior(written):
+    prior, model = written
+    view = widgets.prior_drawing(prior, model, classes=(2, 0), draws=2, likely=5, seed=7)
+    codes = torch.from_numpy(np.frombuffer(view.codes, "<u2").astype(int)).view(4, 2, 2)
+    labels = torch.tensor([2, 2, 0, 0])
+    assert torch.equal(codes, prior.sample(4, labels, generator=torch.Generator().manual_seed(7)))
+    costs = torch.tensor(view.costs).sum(1) * np.log(2)
+    assert costs.tolist() == pytest.approx((-prior.log_prob(codes, labels)).tolist(), abs=0.02)
+    assert view.place == 2 and view.classes == ["2", "0"]
+    frames = np.frombuffer(view.frames, np.uint8).reshape(4, 5, 8, 8)
+    last = model.decode_indices(codes).detach()[:, 0].clamp(0, 1)
+    assert np.abs(frames[:, -1] / 15 - last.numpy()).max() < 1 / 29
+
+
+def test_the_likeliest_codes_come_with_their_probabilities(written):
+    prior, model = written
+    view = widgets.prior_drawing(prior, model, classes=(1,), draws=1, likely=5)
+    chances = np.frombuffer(view.chances, np.uint8).reshape(4, 5) / 255
+    assert (np.diff(chances, axis=1) <= 0).all()
+    assert chances.sum(1) == pytest.approx(np.ones(4), abs=0.02)
+    expected = prior(torch.zeros(1, 2, 2, dtype=torch.int64), torch.tensor([1])).softmax(1)[0, :, 0, 0]
+    top = np.frombuffer(view.top, "<u2").reshape(4, 5)[0]
+    assert chances[0] == pytest.approx(expected[top.astype(int)].tolist(), abs=0.003)
+
+
+@pytest.mark.parametrize("wrong", [dict(classes=()), dict(classes=(3,)), dict(draws=0), dict(likely=6), dict(place=5)])
+def test_the_drawing_refuses_what_it_cannot_draw(written, wrong):
+    with pytest.raises(ValueError, match=r"classes must be|draw at least"):
+        widgets.prior_drawing(*written, **(dict(likely=2) | wrong))
