@@ -47,6 +47,7 @@ _MODULES = (
     "planes",
     "squares",
     "codebook_views",
+    "map_views",
     "code_views",
     "stories",
     "code_views",

@@ -27,7 +27,7 @@ from autoencoders.exhibits import (
     sparsity,
 )
 from autoencoders.in_page import vae_in_page
-from autoencoders.map_views import map_switch
+from autoencoders.map_views import codec_explorer, map_switch
 from autoencoders.planes import latent_plane, posterior_plane, two_planes
 from autoencoders.squares import four_corners, quantile_plane
 from autoencoders.stories import separability_story
@@ -36,6 +36,7 @@ from autoencoders.views import picture_bytes, picture_shape, show
 __all__ = [
     "bottleneck_width",
     "codebook_learning",
+    "codec_explorer",
     "copied_gradient",
     "denoiser",
     "error_map",

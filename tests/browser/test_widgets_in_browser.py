@@ -138,6 +138,16 @@ def make(
         places = {"a": (2.0, 40.0), "b": (10.0, 20.0), "c": (30.0, 10.0)}
         return widgets.rate_distortion(places, x, {n: noisy(0.1) for n in places}, {n: noisy(1.0) for n in places})
 
+    def stored() -> Any:
+        return widgets.codec_explorer(
+            {
+                "VQ-VAE": {"K = 8": (0.2, 0.02, noisy(0.2)), "K = 2": (0.1, 0.05, noisy(0.5))},
+                "JPEG": {str(q): (0.01 * q, 1 / q**1.5, noisy(2 / q)) for q in (16, 36, 64, 100)},
+            },
+            x,
+            start=("VQ-VAE", "K = 8"),
+        )
+
     def story() -> Any:
         means = torch.randn(30, 2, generator=generator) * torch.linspace(0, 2, 4)[:, None, None]
         deviations = torch.linspace(1, 0.2, 4)[:, None, None].expand(4, 30, 2)
@@ -177,6 +187,7 @@ def make(
         "denoiser": lambda: widgets.denoiser(small, x),
         "sparsity": sparsity,
         "rate_distortion": trade,
+        "codec_explorer": stored,
         "quantile_plane": lambda: widgets.quantile_plane(small, side=6),
         "four_corners": lambda: widgets.four_corners(small, x, digits.test.labels[:8], side=5),
         "posterior_plane": lambda: widgets.posterior_plane(plane_vae, (x[:3] > 0.5).float(), points=101),
@@ -206,6 +217,7 @@ NAMES = [
     "denoiser",
     "sparsity",
     "rate_distortion",
+    "codec_explorer",
     "quantile_plane",
     "four_corners",
     "posterior_plane",
@@ -218,6 +230,7 @@ NAMES = [
     "prior_drawing",
 ]
 SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning", "paint_codes")
+SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning", "codec_explorer")
 
 
 def write(path: Path, *shown: Any, theme: str = "light") -> str:
@@ -417,6 +430,33 @@ def test_the_price_of_rate_chooses_the_cheapest_model(key, name, make, page, tmp
     page.get_by_role("radio", name="b", exact=True).check()
     gap = {"a": 20 + 10 * 100 - 240, "c": 20 - 10 - 20 * 0.0032}[name]
     expect(page.locator("p.status")).to_contain_text(f"{name} costs {gap:.1f} nats less than b.")
+
+
+def test_arrows_walk_along_a_method_and_cross_to_the_next_at_about_the_same_bits(make, page, tmp_path):
+    view = make("codec_explorer")
+    load(page, write(tmp_path / "page.html", view))
+    plane, readings, status = page.locator("canvas[role=slider]"), page.locator("ae-view td"), page.locator("p.status")
+    opened = pixels(page)[-1]
+    plane.focus()
+    plane.press("ArrowLeft")
+    assert readings.nth(0).text_content() == "K = 2"
+    assert pixels(page)[-1] != opened, "other pictures"
+    plane.press("ArrowRight")
+    assert [readings.nth(i).text_content() for i in range(4)] == ["K = 8", "0.200", "157", "0.020"]
+    assert pixels(page)[-1] == opened
+    expect(status).to_contain_text("With no more bits, less error: JPEG.")
+    plane.press("ArrowDown")
+    assert readings.nth(0).text_content() == "16", "0.16 bits are the nearest to 0.2, by their ratio"
+    expect(page.get_by_role("radio", name="b JPEG")).to_be_checked()
+    expect(status).to_contain_text("No method here has less error with no more bits.")
+    page.get_by_role("button", name="more bits").click()
+    assert readings.nth(1).text_content() == "0.360"
+    page.get_by_role("radio", name="a VQ-VAE").check()
+    assert readings.nth(0).text_content() == "K = 8"
+    assert page.get_by_role("button", name="more bits").is_disabled()
+    plane.click(position=place(plane, 0.98, 0.85))
+    assert readings.nth(0).text_content() == "100", "the most bits and least error, at the lower right"
+    assert page.errors == []
 
 
 def test_the_story_plays_and_its_overlap_is_that_of_python(make, page, tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import math
 import re
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -626,3 +627,35 @@ def test_the_likeliest_codes_come_with_their_probabilities(written):
 def test_the_drawing_refuses_what_it_cannot_draw(written, wrong):
     with pytest.raises(ValueError, match=r"classes must be|draw at least"):
         widgets.prior_drawing(*written, **(dict(likely=2) | wrong))
+
+
+def test_the_explorer_sorts_each_method_by_its_bits_and_opens_where_it_is_told(static, images):
+    x = images[:6]
+    methods = {"JPEG": {"90": (1.0, 0.01, x), "10": (0.5, 0.02, x / 2)}, "VAE": {"0.1": (0.2, 0.03, x)}}
+    found = state(widgets.codec_explorer(methods, x, start=("JPEG", "90"))._repr_html_())
+    assert (found["method"], found["point"], found["places"]) == (0, 1, 64)
+    assert found["methods"][0]["settings"] == ["10", "90"] and found["methods"][0]["bits"] == [0.5, 1.0]
+    assert found["methods"][1]["color"] == "posterior"
+
+
+def test_the_explorer_holds_the_pictures_of_each_point_in_the_order_of_its_bits(images):
+    x = images[:6]
+    view = widgets.codec_explorer({"JPEG": {"90": (1.0, 0.01, x), "10": (0.5, 0.02, x / 2)}}, x)
+    assert view.pictures == views.picture_bytes(x / 2) + views.picture_bytes(x)
+
+
+@pytest.mark.parametrize(
+    ("methods", "start", "message"),
+    [
+        ({}, None, "1 to 26 methods"),
+        ({"JPEG": {}}, None, "each with a setting"),
+        ({"JPEG": {"10": (0.0, 0.1, 6)}}, None, "JPEG, 10: bits and error"),
+        ({"JPEG": {"10": (0.5, math.inf, 6)}}, None, "bits and error"),
+        ({"JPEG": {"10": (0.5, 0.1, 5)}}, None, "JPEG, 10: pictures of shape"),
+        ({"JPEG": {"10": (0.5, 0.1, 6)}}, ("JPEG", "20"), "start is a method"),
+    ],
+)
+def test_the_explorer_refuses_what_it_cannot_draw(methods, start, message, images):
+    given = {m: {s: (bits, mse, images[:n]) for s, (bits, mse, n) in v.items()} for m, v in methods.items()}
+    with pytest.raises(ValueError, match=message):
+        widgets.codec_explorer(given, images[:6], start=start)
