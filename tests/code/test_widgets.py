@@ -587,6 +587,7 @@ def test_switched_maps_refuse_what_does_not_fit(wrong, hierarchy, images):
         widgets.map_switch(hierarchy, **{"images": images[:4]} | wrong)
 
 
+@pytest.fixture
 def written() -> tuple[autoregressive.PixelCNN, VQVAE]:
     """An untrained prior over maps of two by two codes, and a model with such maps of pictures of 8 x 8."""
     torch.manual_seed(0)
