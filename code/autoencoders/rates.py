@@ -71,9 +71,8 @@ def vae_rate(model: VAE, images: Float[Tensor, "n c h w"], *, batch_size: int = 
         ValueError: there is no picture.
     """
     with _evaluating(model):
-        return Rate(
-            _mean(td.kl_divergence(model.encode(x), model.prior) for (x,) in _batches(model, batch_size, images))
-        )
+        costs = (td.kl_divergence(model.encode(x), model.prior) for (x,) in _batches(model, batch_size, images))
+        return Rate(_mean(costs))
 
 
 @torch.no_grad()
@@ -237,20 +236,25 @@ def codec_curve(
         raise ValueError("pixel values have to be from 0 to 1: a file holds no others")
     if tiles < 1 or not all(1 <= quality <= 100 for quality in qualities):
         raise ValueError(f"tiles is at least 1 and qualities are from 1 to 100, not {tiles} and {list(qualities)}")
-    pixels = images.mul(255).round().byte().movedim(1, -1).cpu()  # n h w c
-    groups, points = list(zip(images.cpu().split(tiles), pixels.split(tiles), strict=True)), []
+    points = []
     for quality in qualities:
-        size, error = 0, 0.0
-        for originals, group in groups:
-            columns = math.ceil(math.sqrt(len(group)))
-            written, sheet = _through_file(_sheet(group, columns), codec, quality)
-            h, w, c = group.shape[1:]
-            cells = sheet.view(-1, h, columns, w, c).transpose(1, 2).flatten(0, 1)[: len(group)]
-            decoded = cells.movedim(-1, 1).double() / 255
-            size += written
-            error += (decoded - originals.double()).square().sum().item()
-        points.append(CodecPoint(quality, 8 * size / len(images), error / images.numel()))
+        size, decoded = through_files(images, codec, quality, tiles=tiles)
+        error = (decoded - images.cpu().double()).square().mean().item()
+        points.append(CodecPoint(quality, 8 * size / len(images), error))
     return points
+
+
+def through_files(
+    images: Float[Tensor, "n c h w"], codec: str, quality: int, *, tiles: int = 1
+) -> tuple[int, Float[Tensor, "n c h w"]]:
+    """The bytes of all files, and the pictures read from them; see `codec_curve`, which checks the arguments."""
+    total, read = 0, []
+    for group in images.mul(255).round().byte().movedim(1, -1).cpu().split(tiles):  # n h w c
+        columns = math.ceil(math.sqrt(len(group)))
+        size, sheet = _through_file(_sheet(group, columns), codec, quality)
+        cells = sheet.view(-1, group.shape[1], columns, *group.shape[2:]).transpose(1, 2).flatten(0, 1)[: len(group)]
+        total, read = total + size, [*read, cells.movedim(-1, 1).double() / 255]
+    return total, torch.cat(read)
 
 
 def _sheet(group: UInt8[Tensor, "n h w c"], columns: int) -> UInt8[Tensor, "hh ww c"]:
@@ -312,5 +316,5 @@ def _check_indices(indices: Tensor, codes: int) -> None:
     if not indices.numel():
         raise ValueError("there is no code to count: give at least one map")
     if not 0 <= int(indices.min()) <= int(indices.max()) < codes:
-        low, high = int(indices.min()), int(indices.max())
-        raise ValueError(f"there are {codes} codes, 0 to {codes - 1}, but the indices go from {low} to {high}")
+        found = f"{int(indices.min())} to {int(indices.max())}"
+        raise ValueError(f"there are {codes} codes, 0 to {codes - 1}, but the indices go from {found}")

@@ -286,6 +286,14 @@ def test_a_contact_sheet_shares_the_headers_and_gives_every_picture_back_in_its_
     assert swapped.mse < 1e-4
 
 
+def test_the_pictures_that_files_give_back_are_those_whose_error_is_quoted():
+    pictures = gray(6, 16)
+    size, read = rates.through_files(pictures, "JPEG", 30, tiles=4)
+    (point,) = rates.codec_curve(pictures, "JPEG", [30], tiles=4)
+    assert read.shape == pictures.shape and 8 * size / 6 == point.bits_per_image
+    assert (read - pictures).square().mean().item() == pytest.approx(point.mse)
+
+
 def test_the_error_is_against_the_pictures_as_given_so_rounding_to_bytes_is_in_it():
     for value in (100.4, 100.6):  # a constant: the codec itself loses nothing
         (point,) = rates.codec_curve(torch.full((2, 1, 16, 16), value / 255), "JPEG", [100])

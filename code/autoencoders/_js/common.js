@@ -247,11 +247,12 @@ class View {
   }
 
   // A choice among a few: native radio buttons that look like a switch, or like the pictures they stand for.
-  choice({ label, key, options, pictures, hideLabel = false }) {
+  choice({ label, key, options, pictures, hideLabel = false, write }) {
+    write ??= (value) => this.change({ [key]: value });
     const name = `choice-${View.count = (View.count ?? 0) + 1}`;
     const inputs = options.map(() => h("input", { type: "radio", name }));
     const labels = options.map(([value, text], i) => {
-      this.listen(inputs[i], "change", () => this.change({ [key]: value }));
+      this.listen(inputs[i], "change", () => write(value));
       if (pictures) inputs[i].setAttribute("aria-label", text);
       return h("label", {}, inputs[i], pictures ? pictures[i] : h("span", {}, text));
     });
