@@ -107,7 +107,7 @@ class _Factors(td.Distribution):
 
 
 def free_bits(terms: Terms, floor: float) -> Terms:
-    """The rate counted only above `floor` nats a picture: below, more of it costs nothing (Kingma et al. 2016, sec. C.8).
+    """The rate counted only above `floor` nats a picture: below, more of it costs nothing (Kingma et al. 2016, appendix).
 
     Book: eq-collapse-free-bits. There the floor is that of a group of latents, averaged over the batch; here all latents of a
     picture are one group.

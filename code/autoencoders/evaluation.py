@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,8 +18,8 @@ from autoencoders.objectives import Terms
 
 
 @torch.no_grad()
-def in_batches(function, images: Float[Tensor, "n ..."], batch_size: int = 500) -> Float[Tensor, "n ..."]:
-    """`function` over all images in bounded memory, without gradients, in eval mode if it belongs to a module.
+def in_batches(function, images: Shaped[Tensor, "n ..."], batch_size: int = 500) -> Shaped[Tensor, "n ..."]:
+    """`function` over all images or maps in bounded memory, without gradients, in eval mode if it belongs to a module.
 
     The module's mode is put back afterwards.
     """

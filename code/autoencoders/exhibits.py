@@ -105,13 +105,15 @@ def error_map(
     *,
     errors: Mapping[str, float] | None = None,
     ink: bool = True,
+    kinds: str = "layers",
     hint: str = "Try: keep one picture and switch the layers. Which strokes does each kind lose, and do they lose the same ones?",
 ) -> Any:
     """Original, reconstruction and map of the absolute error, for autoencoders with several types of layer.
 
     Args:
         originals: about eight pictures.
-        reconstructions: layer type -> the rebuilt `originals`, in the order of the switch.
+        reconstructions: layer type, or whatever else differs -> the rebuilt `originals`, in the order of the switch.
+        kinds: what the switch chooses among, where it is not layers.
         errors: layer type -> mean squared error a pixel on the test set, shown beside the picture's own.
     """
     layers = list(reconstructions)
@@ -126,10 +128,12 @@ def error_map(
         "count": len(originals),
         "shape": shape,
         "ink": ink,
+        "kinds": kinds,
     }
+    names = ", ".join(layers) + " layers" * (kinds == "layers")
     return show(
         "error_map",
-        label=f"A picture, its reconstruction and the error at every pixel, for {', '.join(layers)} layers.",
+        label=f"A picture, its reconstruction and the error at every pixel, for {names}.",
         hint=hint,
         state=state,
         user={"layer": t.Enum(layers, default_value=layers[0]), "image": picture_index(originals)},

@@ -28,6 +28,7 @@ _CHAINS = (
     networks.MLPDecoder,
     networks.ConvDecoder,
     networks.ResidualDecoder,
+    networks.MapDecoder,
 )
 _SUPPORTED = (
     "Linear, ConvTranspose2d, Conv2d with stride 1, ReLU, GELU, Sigmoid, Flatten, Unflatten, Identity, Sequential, "

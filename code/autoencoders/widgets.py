@@ -9,6 +9,7 @@ from typing import Any
 import traitlets as t
 
 from autoencoders import export, panel
+from autoencoders.code_views import paint_codes, prior_drawing
 from autoencoders.codebook_views import codebook_learning, copied_gradient
 from autoencoders.demonstrations import (
     estimator_variance,
@@ -26,7 +27,7 @@ from autoencoders.exhibits import (
     sparsity,
 )
 from autoencoders.in_page import vae_in_page
-from autoencoders.map_views import codec_explorer
+from autoencoders.map_views import codec_explorer, map_switch
 from autoencoders.planes import latent_plane, posterior_plane, two_planes
 from autoencoders.squares import four_corners, quantile_plane
 from autoencoders.stories import separability_story
@@ -43,8 +44,11 @@ __all__ = [
     "four_corners",
     "gaussian_kl",
     "latent_plane",
+    "map_switch",
+    "paint_codes",
     "posterior_plane",
     "principal_components",
+    "prior_drawing",
     "prior_monte_carlo",
     "quantile_plane",
     "rate_distortion",

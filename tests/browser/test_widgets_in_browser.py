@@ -17,6 +17,7 @@ from playwright.sync_api import Locator, Page, expect
 from torch import Tensor, nn
 
 from autoencoders import (
+    autoregressive,
     data,
     distributions,
     estimators,
@@ -31,7 +32,7 @@ from autoencoders import (
     views,
     widgets,
 )
-from autoencoders.models import VAE, Autoencoder, BernoulliPixels
+from autoencoders.models import VAE, VQVAE, Autoencoder, BernoulliPixels, HierarchicalVQVAE
 
 SHAPE = (1, 28, 28)
 
@@ -67,6 +68,17 @@ def plane_vae(digits: Any) -> VAE:
 
 
 @pytest.fixture(scope="session")
+def small_vqvae(digits: Any) -> VQVAE:
+    """Untrained, its codes where k-means puts them among the vectors of some digits."""
+    torch.manual_seed(0)
+    pair = networks.MapEncoder(SHAPE, 6, (8, 8)), networks.MapDecoder(SHAPE, 6, (8, 8))
+    model = VQVAE(*pair, quantizers.MovingAverageCodebook(12, 6)).eval()
+    with torch.no_grad():
+        model.quantizer.initialize(model.encode(digits.train.images[:50]))
+    return model
+
+
+@pytest.fixture(scope="session")
 def run(small: Autoencoder) -> recipes.Run:
     """A recorded run that no training was needed for."""
     generator = torch.Generator().manual_seed(0)
@@ -81,9 +93,23 @@ def run(small: Autoencoder) -> recipes.Run:
     return recipes.Run(small, training.History(records), recording)
 
 
+def hierarchy() -> HierarchicalVQVAE:
+    """Two maps, 7 x 7 and 14 x 14, of random codes."""
+    torch.manual_seed(0)
+    books = [quantizers.MovingAverageCodebook(count, 4) for count in (8, 16)]
+    for book in books:
+        book.initialize(torch.randn(100, 4))
+    return HierarchicalVQVAE(SHAPE, books, (1, 1), channels=8).eval()
+
+
 @pytest.fixture
 def make(
-    digits: Any, small: Autoencoder, plane_vae: VAE, run: recipes.Run, monkeypatch: pytest.MonkeyPatch
+    digits: Any,
+    small: Autoencoder,
+    plane_vae: VAE,
+    small_vqvae: VQVAE,
+    run: recipes.Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], Any]:
     """`make(name)`: the widget, as the book's build has it."""
     monkeypatch.setenv("AE_STATIC", "1")
@@ -130,8 +156,17 @@ def make(
             [0, 10, 100, 1000], means, deviations, torch.arange(30) % 10, x[:3], drawn, pairs, start=2
         )
 
+    def maps() -> Any:
+        return widgets.map_switch(hierarchy(), x, test=digits.test.images[:50])
+
     def planes() -> Any:
         return widgets.two_planes({"one": small, "other": small}, digits.train.images[:200], digits.train.labels[:200])
+
+    def drawing() -> Any:
+        torch.manual_seed(0)
+        nets = networks.MapEncoder(SHAPE, 4, channels=(8, 8)), networks.MapDecoder(SHAPE, 4, channels=(8, 8))
+        prior = autoregressive.PixelCNN(6, (7, 7), classes=10, channels=8, layers=2).eval()
+        return widgets.prior_drawing(prior, VQVAE(*nets, quantizers.GradientCodebook(6, 4)).eval(), likely=3)
 
     makers = {
         "latent_plane": lambda: widgets.latent_plane(
@@ -159,7 +194,10 @@ def make(
         "training": recorded,
         "vae_in_page": lambda: widgets.vae_in_page(digits.train.images, digits.train.labels, count=300, codes=100),
         "separability_story": story,
+        "map_switch": maps,
         "two_planes": planes,
+        "paint_codes": lambda: widgets.paint_codes(small_vqvae, x, examples=digits.test.images[:60]),
+        "prior_drawing": drawing,
     }
     return lambda name: makers[name]()
 
@@ -186,8 +224,12 @@ NAMES = [
     "training",
     "vae_in_page",
     "separability_story",
+    "map_switch",
     "two_planes",
+    "paint_codes",
+    "prior_drawing",
 ]
+SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning", "paint_codes")
 SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning", "codec_explorer")
 
 
@@ -219,9 +261,10 @@ def pixels(page: Page) -> list[str]:
 
 def control(page: Page, name: str) -> Locator:
     """What the reader moves first: the plane, a slider, or the switch."""
-    kinds = dict.fromkeys(SQUARES, "canvas[role=slider]") | {"error_map": "input[type=radio]"}
+    kinds = dict.fromkeys(SQUARES, "canvas[role=slider]")
+    kinds |= {"error_map": "input[type=radio]", "map_switch": "button[aria-pressed]"}
     kind = kinds.get(name, "input[type=range]")
-    return page.locator("ae-view").locator(kind).nth(1 if name == "error_map" else 0)
+    return page.locator("ae-view").locator(kind).nth(1 if name in ("error_map", "map_switch") else 0)
 
 
 def place(element: Locator, x: float, y: float = 0.5) -> dict[str, float]:
@@ -260,9 +303,9 @@ def test_it_answers_to_the_keyboard_and_speaks(name, make, page, tmp_path):
         moved = page.locator("ae-view input[type=radio]").first
     before, said = pixels(page), moved.get_attribute("aria-valuetext")
     moved.focus()
-    page.keyboard.press("ArrowRight" if name == "error_map" else "ArrowLeft")
+    page.keyboard.press({"error_map": "ArrowRight", "map_switch": "Space"}.get(name, "ArrowLeft"))
     assert pixels(page) != before
-    if name != "error_map":
+    if name not in ("error_map", "map_switch"):
         assert moved.get_attribute("aria-valuetext") != said
     assert page.evaluate("took.length") >= 1
 
@@ -434,6 +477,28 @@ def test_the_story_plays_and_its_overlap_is_that_of_python(make, page, tmp_path)
     page.get_by_role("button", name="Play").wait_for()
 
 
+def test_the_drawing_steps_through_the_codes_that_python_drew(make, page, tmp_path):
+    view = make("prior_drawing")
+    load(page, write(tmp_path / "page.html", view))
+    slider, status = page.locator("ae-view input[type=range]"), page.locator("p.status")
+    cost = view.state["costs"][0]
+    expect(status).to_contain_text(f"24 of 49 codes, {sum(cost[:24]):.1f} bits so far. Next: row 4, column 4,")
+    page.get_by_role("button", name="Step").click()
+    expect(status).to_contain_text(f"25 of 49 codes, {sum(cost[:25]):.1f} bits so far.")
+    page.get_by_role("group", name="class", exact=True).get_by_role("radio", name="3", exact=True).check()
+    page.get_by_role("group", name="draw", exact=True).get_by_role("radio", name="2", exact=True).check()
+    expect(status).to_contain_text(f"25 of 49 codes, {sum(view.state['costs'][7][:25]):.1f} bits so far.")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(status).to_contain_text("The map is complete.")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(
+        "document.querySelector('ae-view').firstChild.shadowRoot.querySelector('output').textContent == '2 of 49'"
+    )
+    page.get_by_role("button", name="Pause").click()
+    expect(status).to_contain_text("of 49 codes")
+
+
 def test_linked_points_show_the_same_training_picture(make, page, tmp_path):
     load(page, write(tmp_path / "page.html", make("two_planes")))
     first, second = (page.locator("ae-view canvas[role=slider]").nth(k) for k in (0, 1))
@@ -495,7 +560,7 @@ def test_every_move_is_drawn_and_its_time_reported(name, make, page, tmp_path):
     moved = page.locator("ae-view input[type=radio]").first if name == "error_map" else control(page, name)
     moved.focus()
     for i in range(20):
-        page.keyboard.press("ArrowLeft" if (i // 2) % 2 else "ArrowRight")
+        page.keyboard.press("Space" if name == "map_switch" else "ArrowLeft" if (i // 2) % 2 else "ArrowRight")
     took = page.evaluate("took")
     assert len(took) >= 5 and all(0 <= t < 1000 for t in took)
     print(f"{name}: median {statistics.median(took):.2f} ms from event to drawing")
@@ -643,6 +708,7 @@ def cases(digits: Any) -> dict[str, Case]:
     conv = fitted(networks.ConvEncoder(SHAPE, 8), networks.ConvDecoder(SHAPE, 8), gray)
     color = fitted(networks.ConvEncoder(rgb, 16), networks.ConvDecoder(rgb, 16, hidden=64), colored)
     residual = fitted(networks.ResidualEncoder(rgb, 8, hidden=32), networks.ResidualDecoder(rgb, 8, hidden=32), colored)
+    mapped = fitted(networks.MapEncoder(SHAPE, 6, (8, 16)), networks.MapDecoder(SHAPE, 6, (8, 16)), gray)
     centered = fitted(
         networks.MLPEncoder(rgb, 16, hidden=(64,)),
         networks.MLPDecoder(rgb, 16, hidden=(64,)),
@@ -664,6 +730,7 @@ def cases(digits: Any) -> dict[str, Case]:
         "convolutional": decoder(conv, gray),
         "color": decoder(color, colored),
         "residual": decoder(residual, colored),
+        "map": decoder(mapped, gray, shape=(6, 7, 7)),
         "centered": decoder(centered, colored, add=centered.mean),
         "encoder": Case(centered.encode, centered.encoder, colored[:50], dict(shape=rgb, subtract=centered.mean)),
         "mixed": Case(mixed, mixed, torch.randn(50, 4)),
@@ -671,7 +738,7 @@ def cases(digits: Any) -> dict[str, Case]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
-@pytest.mark.parametrize("name", ["mlp", "convolutional", "color", "residual", "centered", "encoder", "mixed"])
+@pytest.mark.parametrize("name", ["mlp", "convolutional", "color", "residual", "map", "centered", "encoder", "mixed"])
 def test_the_page_computes_what_pytorch_computes(name, dtype, cases, page):
     case = cases[name]
     expected, found = case.expected(), case.in_page(page, dtype)
@@ -697,6 +764,47 @@ def test_a_wrong_weight_is_noticed(cases, page):
 def read(page: Page) -> list[str]:
     """What the table of readings says."""
     return [text.replace("\u2212", "-") for text in page.locator("ae-view td").all_text_contents()]
+
+
+def test_what_is_painted_with_codes_decodes_as_in_python(small_vqvae, digits, make, page, tmp_path):
+    make("paint_codes")  # a page without a kernel
+    x = digits.test.images[:3]
+    load(page, write(tmp_path / "page.html", widgets.paint_codes(small_vqvae, x, code=5, image=1, dtype="float32")))
+    codes = small_vqvae.indices(x)[1].clone()
+
+    def error() -> float:
+        with torch.no_grad():
+            return (small_vqvae.decode_indices(codes[None]) - x[1]).square().mean().item()
+
+    def check(painted: int, code: int, here: int) -> None:
+        found = read(page)
+        assert found[:3] == [str(code), str(here), f"{painted} of 49"]
+        assert float(found[3]) == pytest.approx(error(), abs=6e-5)
+
+    check(0, 5, int(codes[3, 3]))
+    own = codes.clone()
+    board = page.locator("ae-view canvas[role=slider]")
+    board.click(position=place(board, 1.5 / 7, 2.5 / 7))  # row 2, column 1
+    codes[2, 1] = 5
+    check(int((codes != own).sum()), 5, 5)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    codes[3, 2] = 5
+    check(int((codes != own).sum()), 5, 5)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("p")
+    check(int((codes != own).sum()), int(codes[2, 2]), int(codes[2, 2]))
+    page.get_by_role("radio", name="code 7", exact=True).check()
+    page.get_by_role("button", name="fill").click()
+    codes[:] = 7
+    check(int((codes != own).sum()), 7, 7)
+    page.get_by_role("button", name="back").click()
+    codes = own
+    check(0, 7, int(own[2, 2]))
+    page.get_by_role("radio", name="picture 3").check()
+    assert read(page)[2] == "0 of 49"
+    assert page.errors == []
 
 
 @pytest.mark.parametrize("u", [(0.5, 0.5), (0.02, 0.9), (0.31, 0.999)])
@@ -930,3 +1038,32 @@ def test_the_variances_are_those_of_the_package_s_estimators(make, page, tmp_pat
     samples.focus()
     page.keyboard.press("Home")
     assert page.locator("ae-view td").all_inner_texts() == ["760", "needs 2 draws", "8.00"]
+
+
+@torch.no_grad()
+def test_switched_maps_show_pictures_bits_and_errors_of_python(make, digits, page, tmp_path):
+    """Top map: 49 places of 8 codes, 147 bits; bottom map: 196 places of 16 codes, 784 bits."""
+    view, model = make("map_switch"), hierarchy()
+    load(page, write(tmp_path / "page.html", view))
+    top, bottom = (page.get_by_role("button", name=f"{name} map") for name in ("top", "bottom"))
+    lines, x = page.locator("ae-view tbody tr"), digits.test.images[:50]
+    maps, seen = model.indices(x), set()
+    states = {(True, False): "147", (True, True): "931", (False, True): "784"}
+    for press, on in ((None, (True, False)), (bottom, (True, True)), (top, (False, True))):
+        if press is not None:
+            press.click()
+        pressed = [button.get_attribute("aria-pressed") for button in (top, bottom)]
+        assert pressed == [str(value).lower() for value in on]
+        rebuilt = model.decode_indices([m if kept else None for m, kept in zip(maps, on, strict=True)])
+        error = float((rebuilt - x).square().mean())
+        chosen = lines.and_(page.locator("[aria-current=true]"))
+        bits, shown = chosen.locator("td").all_text_contents()
+        assert bits == states[on] and float(shown) == pytest.approx(error, rel=0.01)
+        seen.add(pixels(page)[1])
+    assert len(seen) == 3
+    drawn = np.frombuffer(view.state["pictures"], np.uint8).reshape(3, 8, 28, 28)
+    both = model.decode_indices([m[:8] for m in maps]).clamp(0, 1)[:, 0]
+    assert np.abs(drawn[2] / 255 - both.numpy()).max() < 0.003
+    bottom.click()  # the last one stays on
+    expect(page.locator("p.status")).to_contain_text("One map has to stay on.")
+    assert bottom.get_attribute("aria-pressed") == "true" and page.errors == []

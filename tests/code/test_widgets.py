@@ -16,8 +16,21 @@ import pytest
 import torch
 import traitlets
 
-from autoencoders import data, in_page, networks, panel, planes, recipes, stories, views, widgets
-from autoencoders.models import VAE, Autoencoder, BernoulliPixels, GaussianPixels
+from autoencoders import (
+    autoregressive,
+    code_views,
+    data,
+    in_page,
+    networks,
+    panel,
+    planes,
+    quantizers,
+    recipes,
+    stories,
+    views,
+    widgets,
+)
+from autoencoders.models import VAE, VQVAE, Autoencoder, BernoulliPixels, GaussianPixels, HierarchicalVQVAE
 
 SHAPE = (1, 8, 8)
 
@@ -119,6 +132,13 @@ def test_the_components_explain_the_share_their_eigenvalues_say(images):
         view.m = 11
     with pytest.raises(ValueError, match="components must be"):
         widgets.principal_components(x.mean(0), vectors[:, :7], values, images[:5])
+
+
+def test_the_error_map_speaks_of_layers_only_where_layers_are_compared(static, images):
+    rebuilt = {"old": images[:2], "new": images[:2]}
+    assert "for old, new layers." in widgets.error_map(images[:2], rebuilt)._repr_html_()
+    page = widgets.error_map(images[:2], rebuilt, kinds="codebooks")._repr_html_()
+    assert "for old, new." in page and "codebooks&quot;" in page
 
 
 def test_what_belongs_together_must_have_the_same_keys_and_shapes(images):
@@ -452,6 +472,48 @@ def test_the_page_paints_probabilities_where_a_decoder_gives_logits(model):
     assert widgets.quantile_plane(model).manifest["layers"][-1]["op"] != "sigmoid"
 
 
+def small_vqvae(codes: int = 5) -> VQVAE:
+    torch.manual_seed(0)
+    pair = networks.MapEncoder(SHAPE, 4, (6,)), networks.MapDecoder(SHAPE, 4, (6,))
+    model = VQVAE(*pair, quantizers.MovingAverageCodebook(codes, 4))
+    with torch.no_grad():
+        model.quantizer.codes.normal_()
+    return model.eval()
+
+
+def test_painting_begins_with_the_encoders_own_codes(images):
+    model = small_vqvae()
+    view = widgets.paint_codes(model, images[:4], image=2)
+    own = model.indices(images[:4])
+    assert view.codes == own[2].flatten().tolist()
+    assert view.code == own[2, 2, 2] and view.place == (2, 2)
+    assert sorted(view.order) == list(range(5))
+    with pytest.raises(traitlets.TraitError):
+        view.code = 5
+    for wrong, message in ((dict(code=5), "one of the 5 codes"), (dict(image=4), "one of the 4 pictures")):
+        with pytest.raises(ValueError, match=message):
+            widgets.paint_codes(model, images[:4], **wrong)
+    with pytest.raises(ValueError, match="at most 256"):
+        widgets.paint_codes(small_vqvae(300), images[:4])
+
+
+def test_a_codes_picture_is_the_average_of_what_is_decoded_where_it_stands(images):
+    model, x = small_vqvae(), images[:6]
+    indices, decoded = model.indices(x), model(x).detach().clamp(0, 1)
+    code = int(indices[0, 0, 0])
+    cells = [
+        decoded[i, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        for i, row, column in (indices == code).nonzero().tolist()
+    ]
+    alone = code_views.code_pictures(model, x, margin=0)
+    assert alone.shape == (5, 1, 2, 2)
+    assert torch.allclose(alone[code], torch.stack(cells).mean(0), atol=1e-6)
+    wide = code_views.code_pictures(model, x, margin=0.5)
+    assert torch.allclose(wide[:, :, 1:3, 1:3], alone, atol=1e-6)
+    unused = set(range(5)) - set(indices.flatten().tolist())
+    assert all((alone[k] == 0).all() for k in unused)
+
+
 def plane_vae(likelihood: torch.nn.Module | None = None, latent: int = 2) -> VAE:
     torch.manual_seed(0)
     encoder = networks.MLPEncoder(SHAPE, 2 * latent, hidden=(16,))
@@ -492,6 +554,80 @@ def test_the_prior_monte_carlo_widget_refuses_what_its_sliders_cannot_show():
     assert (view.latents, view.draws, view.width) == (3, 100, 0.5)
     with pytest.raises(traitlets.TraitError):
         view.draws = 7
+
+
+@pytest.fixture
+def hierarchy() -> HierarchicalVQVAE:
+    torch.manual_seed(0)
+    books = [quantizers.MovingAverageCodebook(count, 3) for count in (4, 8)]
+    for book in books:
+        book.initialize(torch.randn(40, 3))
+    return HierarchicalVQVAE(SHAPE, books, (1, 1), channels=4).eval()
+
+
+@torch.no_grad()
+def test_every_combination_of_maps_is_shown_with_its_bits_and_its_error(hierarchy, images):
+    view = widgets.map_switch(hierarchy, images[:4], test=images[:300])
+    assert view.on == [True, False] and view.names == ["top", "bottom"]
+    assert view.bits == [4 * 2.0, 16 * 3.0]
+    top, bottom = hierarchy.indices(images[:300])
+    combinations = [(top, None), (None, bottom), (top, bottom)]
+    expected = [float((hierarchy.decode_indices(maps) - images[:300]).square().mean()) for maps in combinations]
+    assert view.errors == pytest.approx(expected, rel=1e-5)
+    assert len(view.pictures) == 3 * 4 * 64
+    with pytest.raises(traitlets.TraitError):
+        view.on = [True]
+
+
+@pytest.mark.parametrize(
+    "wrong", [dict(names=("top",)), dict(on=(False, False)), dict(on=(True,)), dict(images=torch.zeros(8, 8))]
+)
+def test_switched_maps_refuse_what_does_not_fit(wrong, hierarchy, images):
+    with pytest.raises(ValueError, match=r"hierarchy of 2 maps|images must be pictures"):
+        widgets.map_switch(hierarchy, **{"images": images[:4]} | wrong)
+
+
+@pytest.fixture
+def written() -> tuple[autoregressive.PixelCNN, VQVAE]:
+    """An untrained prior over maps of two by two codes, and a model with such maps of pictures of 8 x 8."""
+    torch.manual_seed(0)
+    model = VQVAE(
+        networks.MapEncoder(SHAPE, 3, channels=(4, 4)),
+        networks.MapDecoder(SHAPE, 3, channels=(4, 4)),
+        quantizers.GradientCodebook(5, 3),
+    )
+    return autoregressive.PixelCNN(5, (2, 2), classes=3, channels=4, layers=1), model.eval()
+
+
+def test_the_replayed_draw_is_that_of_the_prior(written):
+    prior, model = written
+    view = widgets.prior_drawing(prior, model, classes=(2, 0), draws=2, likely=5, seed=7)
+    codes = torch.from_numpy(np.frombuffer(view.codes, "<u2").astype(int)).view(4, 2, 2)
+    labels = torch.tensor([2, 2, 0, 0])
+    assert torch.equal(codes, prior.sample(4, labels, generator=torch.Generator().manual_seed(7)))
+    costs = torch.tensor(view.costs).sum(1) * np.log(2)
+    assert costs.tolist() == pytest.approx((-prior.log_prob(codes, labels)).tolist(), abs=0.02)
+    assert view.place == 2 and view.classes == ["2", "0"]
+    frames = np.frombuffer(view.frames, np.uint8).reshape(4, 5, 8, 8)
+    last = model.decode_indices(codes).detach()[:, 0].clamp(0, 1)
+    assert np.abs(frames[:, -1] / 15 - last.numpy()).max() < 1 / 29
+
+
+def test_the_likeliest_codes_come_with_their_probabilities(written):
+    prior, model = written
+    view = widgets.prior_drawing(prior, model, classes=(1,), draws=1, likely=5)
+    chances = np.frombuffer(view.chances, np.uint8).reshape(4, 5) / 255
+    assert (np.diff(chances, axis=1) <= 0).all()
+    assert chances.sum(1) == pytest.approx(np.ones(4), abs=0.02)
+    expected = prior(torch.zeros(1, 2, 2, dtype=torch.int64), torch.tensor([1])).softmax(1)[0, :, 0, 0]
+    top = np.frombuffer(view.top, "<u2").reshape(4, 5)[0]
+    assert chances[0] == pytest.approx(expected[top.astype(int)].tolist(), abs=0.003)
+
+
+@pytest.mark.parametrize("wrong", [dict(classes=()), dict(classes=(3,)), dict(draws=0), dict(likely=6), dict(place=5)])
+def test_the_drawing_refuses_what_it_cannot_draw(written, wrong):
+    with pytest.raises(ValueError, match=r"classes must be|draw at least"):
+        widgets.prior_drawing(*written, **(dict(likely=2) | wrong))
 
 
 def test_the_explorer_sorts_each_method_by_its_bits_and_opens_where_it_is_told(static, images):

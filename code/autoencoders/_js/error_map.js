@@ -3,6 +3,7 @@ export default {
   render({ model, el }) {
     const view = new View(el, model), layers = view.get("layers"), shape = view.get("shape"), count = view.get("count");
     const [height, width, depth] = shape, pixels = height * width * depth, errors = view.get("errors");
+    const kinds = view.get("kinds"), ofLayers = kinds === "layers";
     const originals = view.bytes("originals"), rebuilt = view.bytes("reconstructions");
     const original = (i) => originals.subarray(i * pixels, (i + 1) * pixels);
     const rebuild = (layer, i) => rebuilt.subarray((layer * count + i) * pixels, (layer * count + i + 1) * pixels);
@@ -22,14 +23,14 @@ export default {
 
     const pictures = ["original", "reconstruction", "error"].map((label) => view.picture({ label, shape, size: 230 }));
     const marks = layers.map(() => h("tr"));
-    const columns = ["layers", "this picture", ...(errors ? ["test set"] : [])];
+    const columns = [kinds, "this picture", ...(errors ? ["test set"] : [])];
     const head = h("thead", {}, h("tr", {}, columns.map((text) => h("th", { scope: "col" }, text))));
     const table = h("table", {}, head, h("tbody", {}, marks));
     const options = layers.map((name) => [name, name]);
     const caption = h("p", {}, "mean squared error");
     const scale = view.plot({ label: "color scale", height: 46 });
     view.body.append(
-      h("div", { class: "row" }, view.choice({ label: "layers of encoder and decoder", key: "layer", options }),
+      h("div", { class: "row" }, view.choice({ label: ofLayers ? "layers of encoder and decoder" : kinds, key: "layer", options }),
         view.gallery({ label: "picture", key: "image", count, shape, paint: original })),
       h("div", { class: "pictures" }, pictures.map((picture) => picture.figure)),
       h("div", { class: "row" }, h("div", { class: "grow" }, caption, table),
@@ -41,7 +42,7 @@ export default {
       pictures[0].draw(original(i));
       pictures[0].describe(`original picture ${i + 1}`, "original x");
       pictures[1].draw(rebuild(layer, i));
-      pictures[1].describe(`its reconstruction by the ${name} autoencoder`, "reconstruction g(f(x))");
+      pictures[1].describe(ofLayers ? `its reconstruction by the ${name} autoencoder` : `its reconstruction: ${name}`, "reconstruction g(f(x))");
       view.paint(pictures[2].canvas, [height, width, 1], now.map, { error: true, scale: 1 / largest });
       pictures[2].describe(`map of the absolute error, largest ${fixed(now.largest)}`, "|x \u2212 g(f(x))|");
       layers.forEach((other, k) => {
@@ -67,9 +68,9 @@ export default {
         context.textAlign = align;
         context.fillText(fixed(value), (value / largest) * scale.width, 25);
       });
-      scale.describe(`color scale from 0 to ${fixed(largest)}, the largest error of this picture under any layer type`);
+      scale.describe(`color scale from 0 to ${fixed(largest)}, the largest error of this picture under any of the ${kinds}`);
       const error = significant(now.mse, 3), worst = fixed(now.largest);
-      view.say(`${name} layers, picture ${i + 1}: mean squared error ${error}, largest pixel error ${worst}.`);
+      view.say(`${name}${ofLayers ? " layers" : ""}, picture ${i + 1}: mean squared error ${error}, largest pixel error ${worst}.`);
     });
   },
 };
