@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from autoencoders import networks, objectives, quantizers, vqvae
+from autoencoders import autoregressive, networks, objectives, priors, quantizers, training, vqvae
 
 SHAPE = (1, 16, 16)
 
@@ -78,6 +78,40 @@ def test_beta_weights_the_commitment_alone(x):
     assert moves[0]["codebook"] == pytest.approx(moves[1]["codebook"]) == pytest.approx(moves[2]["codebook"])
     assert moves[1]["encoder"] == pytest.approx(2 * moves[0]["encoder"], rel=1e-4)
     assert moves[2]["encoder"] == pytest.approx(4 * moves[0]["encoder"], rel=1e-4)
+
+
+def stopped_after(steps: int, model: torch.nn.Module, examples, objective, path, **settings) -> None:
+    run = training.steps(model, examples, objective, checkpoint=path, checkpoint_every=1, **settings)
+    for _ in range(steps):
+        next(run)
+    run.close()
+
+
+@pytest.mark.parametrize("kind", ["codes", "prior"])
+def test_a_run_that_was_stopped_ends_with_the_same_bits(kind, tmp_path):
+    """Counts, sums, restarts and the start by k-means are in the checkpoint, too."""
+    images = torch.rand(40, *SHAPE, generator=torch.Generator().manual_seed(2))
+
+    def fresh() -> torch.nn.Module:
+        if kind == "prior":
+            torch.manual_seed(0)
+            return autoregressive.PixelCNN(5, (3, 4), classes=2, channels=4, layers=2)
+        return one_map(quantizers.MovingAverageCodebook(8, 4, start="k-means", restart=2.0))
+
+    if kind == "prior":
+        generator = torch.Generator().manual_seed(3)
+        examples = torch.randint(5, (40, 3, 4), generator=generator), torch.randint(2, (40,), generator=generator)
+        objective = priors.prior_terms
+    else:
+        examples, objective = images, objectives.vq_terms
+    settings = dict(epochs=3, batch_size=8, seed=1, device="cpu")
+    whole, parts = fresh(), fresh()
+    training.fit(whole, examples, objective, progress=False, **settings)
+    stopped_after(7, parts, examples, objective, tmp_path / "run", **settings)
+    again = fresh()
+    training.fit(again, examples, objective, progress=False, checkpoint=tmp_path / "run", **settings)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("levels", [2, 3])
