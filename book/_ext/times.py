@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from sphinx.application import Sphinx
 
-SAMPLE = 0.25  # seconds between two looks at the processes; one look takes some milliseconds
+SAMPLE = 0.4  # seconds between two looks at the processes; one look takes some milliseconds
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,18 @@ class Memory:
     alone: int = 0
 
 
-def held(process: psutil.Process, fresh: int) -> Memory:
-    """What the descendants of `process` hold: what each has for itself, and once what they map in common.
+def held(family: list[psutil.Process], kernels: set[int], fresh: int) -> Memory:
+    """What the processes of a `family` hold: what each has for itself, and once what they map in common.
 
     What they map in common are libraries and shared arrays. The largest such share stands for all of them: the system's
     proportional share (PSS) would depend on which other programs of the machine happen to use the same libraries.
 
-    The children are the kernels, their children the workers of sweeps, as many as there are cores. Where there is one
+    The others beside the `kernels` are the workers of sweeps, as many as there are cores. Where there is one
     core, the kernel does a worker's work: it holds what the largest worker has beyond the `fresh` bytes that every
     process has for itself once it has imported the package and PyTorch.
     """
     private, workers, mapped = 0, [0], 0
-    kernels = {child.pid for child in process.children()}
-    for child in process.children(recursive=True):
+    for child in family:
         try:
             info = child.memory_info()
         except psutil.Error:  # it ended meanwhile
@@ -98,10 +97,13 @@ class Meter:
     def _watch(self) -> None:
         process = psutil.Process()
         while not self._done.wait(self._interval):
-            now = held(process, self._fresh)
+            family, kernels = process.children(recursive=True), set[int]()
+            for child in family:
+                with suppress(psutil.Error):
+                    kernels |= {child.pid} if child.ppid() == process.pid else set()
+            now = held(family, kernels, self._fresh)
             self.memory = Memory(max(self.memory.together, now.together), max(self.memory.alone, now.alone))
-            kernels = {child.pid for child in process.children()}
-            for child in process.children(recursive=True):
+            for child in family:
                 with suppress(psutil.Error):  # it ended meanwhile
                     spent = child.cpu_times()
                     self._spent[child.pid, child.create_time()] = (child.pid in kernels, spent.user + spent.system)

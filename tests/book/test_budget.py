@@ -160,7 +160,7 @@ def test_a_file_that_two_processes_map_counts_once(times, tmp_path):
     with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:
         for process in (one, other):
             process.stdout.readline()
-        held = times.held(psutil.Process(), 0).together
+        held = times.held([psutil.Process(one.pid), psutil.Process(other.pid)], set(), 0).together
         for process in (one, other):
             process.communicate(b"\n")
     assert 100e6 < held < 170e6
