@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -123,6 +124,39 @@ def test_an_unchanged_page_is_not_executed_again(tmp_path, capsys):
     assert site.build(root) == 0
     assert "Executed notebook" not in capsys.readouterr().out
     assert "book/start" in json.loads((root / "_build" / "chapter-times.json").read_text())
+
+
+MEETING = """---
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+(NAME)=
+# Page NAME
+
+```{code-cell} ipython3
+import time
+from pathlib import Path
+
+Path("NAME.there").touch()
+deadline = time.monotonic() + 60
+while not Path("OTHER.there").exists():
+    if time.monotonic() > deadline:
+        raise TimeoutError("the other page was not executed meanwhile")
+    time.sleep(0.05)
+```
+"""
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one page at a time on one core")
+def test_two_pages_are_executed_at_once(tmp_path):
+    root = small_book(tmp_path, PAGE)
+    for name, other in (("one", "two"), ("two", "one")):
+        (root / "book" / f"{name}.md").write_text(MEETING.replace("NAME", name).replace("OTHER", other))
+    pages = [{"file": f"book/{name}"} for name in ("one", "references", "two")]
+    (root / "_toc.yml").write_text(yaml.safe_dump({"format": "jb-book", "root": "book/start", "chapters": pages}))
+    assert site.build(root) == 0
+    times = json.loads((root / "_build" / "chapter-times.json").read_text())
+    assert {"book/one", "book/two", "book/start"} <= set(times)
 
 
 CLAIM = """
