@@ -127,6 +127,7 @@ def test_an_unchanged_page_is_not_executed_again(tmp_path, capsys):
 
 
 MEETING = """---
+jupytext: {formats: 'md:myst', text_representation: {extension: .md, format_name: myst}}
 kernelspec: {display_name: Python 3, language: python, name: python3}
 ---
 
