@@ -229,8 +229,15 @@ NAMES = [
     "paint_codes",
     "prior_drawing",
 ]
-SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning", "paint_codes")
-SQUARES = ("latent_plane", "two_planes", "quantile_plane", "four_corners", "codebook_learning", "codec_explorer")
+SQUARES = (
+    "latent_plane",
+    "two_planes",
+    "quantile_plane",
+    "four_corners",
+    "codebook_learning",
+    "paint_codes",
+    "codec_explorer",
+)
 
 
 def write(path: Path, *shown: Any, theme: str = "light") -> str:
