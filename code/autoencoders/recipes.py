@@ -187,7 +187,7 @@ _RECIPES: dict[str, Recipe | PriorRecipe] = {
         ),
         # Part IV: maps of codes, of digits and of color images.
         *_QUANTIZED.values(),
-        # Chapter 22: three maps of digits; what trains them so that all are read is in the chapter. The long one for a GPU.
+        # three maps of digits; what trains them so that all are read is in the chapter. The long one for a GPU.
         *(
             Recipe(name, data, width, options={"channels": channels}, codebook=count, halvings=halvings).replace(
                 **dict(objective="vq", quantizer_options={"restart": 1.0}, epochs=epochs, expected=expected), **more
@@ -205,7 +205,7 @@ _RECIPES: dict[str, Recipe | PriorRecipe] = {
                 ),
             )
         ),
-        # Chapter 21: priors over the digits' codes; small batches and small networks learn most in a given time.
+        # Priors over the digits' codes; small batches and small networks learn most in a given time.
         *(
             PriorRecipe(name, _QUANTIZED["vqvae-digits"], network, options, epochs=epochs).replace(
                 batch_size=batch_size, learning_rate=rate, expected=expected

@@ -124,6 +124,7 @@ class HierarchicalVQVAE(nn.Module):
                 f"the levels halve the picture {times} times, so its sides must be divisible by {2**times}, but it is "
                 f"{shape[1]} x {shape[2]}; use fewer halvings, or resize with data.load(..., size=...)"
             )
+        self.shape = tuple(shape)
         below = [sum(halvings[i:]) for i in range(len(halvings))]
         self.sizes = tuple((shape[1] // 2**n, shape[2] // 2**n) for n in below)
         outer = [channels] * (len(halvings) - 1) + [shape[0]]
@@ -137,7 +138,13 @@ class HierarchicalVQVAE(nn.Module):
         return [level.quantizer for level in self._levels()]
 
     def autoencode(self, x: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b c h w"], tuple[Quantized, ...]]:
-        """The reconstruction, and what was quantized on the way."""
+        """The reconstruction, and what was quantized on the way.
+
+        Raises:
+            ValueError: the pictures have not the shape that the model was made for.
+        """
+        if tuple(x.shape[1:]) != self.shape:
+            raise ValueError(f"this model is of pictures of shape {self.shape}, not {tuple(x.shape[1:])}: resize them")
         features = [x]
         for level in reversed(self._levels()):
             features.insert(0, level.down(features[0]))

@@ -168,6 +168,7 @@ def test_a_finer_prior_is_told_the_coarser_codes_place_by_place(x):
         (lambda: hierarchy().decode_indices([None, None]), "at least"),
         (lambda: hierarchy().decode_indices([torch.zeros(1, 4, 4, dtype=torch.int64)]), "2 levels"),
         (lambda: hierarchy().condition([]), "first 1 to 1"),
+        (lambda: hierarchy()(torch.rand(2, 1, 20, 20)), "pictures of shape"),
         (lambda: objectives.vq_terms(one_map(), torch.rand(2, *SHAPE), variance=0.0), "variance"),
     ],
 )
