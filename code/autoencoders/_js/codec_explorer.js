@@ -68,6 +68,7 @@ export default {
       const method = view.get("method"), point = view.get("point"), { name, settings, bits, errors } = methods[method];
       const { context, sx, sy } = axes(view, plane, { x: costs, y: wrong, left: 58 });
       at = methods.flatMap((one, m) => one.bits.map((cost, i) => [sx(cost), sy(one.errors[i]), m, i]));
+      const letters = [];
       methods.forEach((one, m) => {
         const color = m === method ? view.color[one.color] : view.color.muted;
         context.strokeStyle = color;
@@ -77,7 +78,11 @@ export default {
         context.fillStyle = view.color.ink;
         context.textAlign = "center";
         context.textBaseline = "bottom";
-        context.fillText(letter(m), sx(one.bits[0]), sy(one.errors[0]) - 6);
+        const x = sx(one.bits[0]);
+        let y = sy(one.errors[0]) - 6;
+        while (letters.some(([u, v]) => Math.abs(u - x) < 12 && Math.abs(v - y) < 13)) y -= 13;
+        letters.push([x, y]);
+        context.fillText(letter(m), x, y);
       });
       context.lineWidth = 2;
       dot(context, sx(bits[point]), sy(errors[point]), 8, view.color.latent, view.color.ink);
