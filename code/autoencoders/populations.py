@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from autoencoders import data, distributions, evaluation, objectives, priors, quantizers, recipes, samples, sweeps
@@ -62,6 +63,17 @@ def records(name: str) -> list[dict[str, Any]]:
     get(name)
     text = (Path(__file__).parent / "_data" / f"{name}.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
+
+
+def clothes() -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Fashion-MNIST under the recipes of the digits: pictures `(n, 1, 28, 28)` of three kinds, and the record of the run.
+
+    The kinds are `originals` and `reconstructions`, the first test picture of each class, and `samples` of a PixelCNN, six
+    for each class, as they came. `code/tools/make_clothes.py` in the repository makes them anew.
+    """
+    with np.load(Path(__file__).parent / "_data" / "clothes.npz") as file:
+        pictures = {name: torch.from_numpy(file[name]).float() / 255 for name in file.files if name != "record"}
+        return pictures, json.loads(file["record"].tobytes())
 
 
 # --- Part II, ablations: autoencoders and VAEs that differ in one number ------------------------------------------------

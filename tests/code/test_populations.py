@@ -196,3 +196,15 @@ def test_an_ablation_measures_what_it_says(quick_judge, monkeypatch):
         seen = objectives.corrupt(x, 0.5, generator, clip=True)
         restored = (noisy.trained()[0](seen) - x).square().mean().item()
         assert found[noisy.name][f"{split}_mse"] == pytest.approx(restored, rel=1e-5)
+
+
+def test_the_clothes_are_random_samples_with_their_record():
+    pictures, record = populations.clothes()
+    assert {name: len(part) for name, part in pictures.items()} == {"originals": 10, "reconstructions": 10, "samples": 60}
+    for part in pictures.values():
+        assert part.shape[1:] == (1, 28, 28)
+        assert 0 <= part.min() < 0.05 < 0.5 < part.max() <= 1
+    error = (pictures["originals"] - pictures["reconstructions"]).square().mean()
+    assert 0.3 * record["test_mse"] < error < 3 * record["test_mse"]
+    assert record["settings"]["of"]["data"] == "fashion"
+    assert record["test_bits"] < 7
