@@ -200,7 +200,11 @@ def test_an_ablation_measures_what_it_says(quick_judge, monkeypatch):
 
 def test_the_clothes_are_random_samples_with_their_record():
     pictures, record = populations.clothes()
-    assert {name: len(part) for name, part in pictures.items()} == {"originals": 10, "reconstructions": 10, "samples": 60}
+    assert {name: len(part) for name, part in pictures.items()} == {
+        "originals": 10,
+        "reconstructions": 10,
+        "samples": 60,
+    }
     for part in pictures.values():
         assert part.shape[1:] == (1, 28, 28)
         assert 0 <= part.min() < 0.05 < 0.5 < part.max() <= 1
