@@ -60,7 +60,8 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
                 if app.env.get_domain("std").labels.get(label, ("",))[0] != page:
                     raise ValueError(f"{page} judges the claim {record['claim']!r}, which belongs to {label}")
                 title = html.escape(app.env.titles[page].astext())
-                links[label] = f'<a href="{app.builder.get_relative_uri(docname, page)}">{title}</a>'
+                place_in_page = f"{app.builder.get_relative_uri(docname, page)}#claim-{record['claim']}"
+                links[record["claim"]] = f'<a href="{place_in_page}">{title}</a>'
             records += found
         place.replace_self(nodes.raw("", claims.table(records, links), format="html"))
 

@@ -68,7 +68,8 @@ class Finding:
     def _repr_html_(self) -> str:
         body = _rows([escape(heading), "<br>".join(map(escape, lines))] for heading, lines in self.rows())
         record = escape(json.dumps({"claim": self.claim.name, "effects": self.effects}))
-        return f'<table class="ae-check ae-claim" data-finding="{record}"><tbody>{body}</tbody></table>'
+        opening = f'<table class="ae-check ae-claim" data-finding="{record}" id="claim-{self.claim.name}">'
+        return f"{opening}<tbody>{body}</tbody></table>"
 
 
 def judge(name: str, effects: Sequence[float] | Mapping[str, Sequence[float]]) -> Finding:
@@ -115,7 +116,7 @@ def table(findings: Sequence[Mapping[str, Any]], links: Mapping[str, str]) -> st
 
     Args:
         findings: records `{"claim": name, "effects": ...}`, as the pages carry them.
-        links: chapter label -> HTML of a link to it.
+        links: name of a claim -> HTML of a link to the cell that judges it.
     """
     by_name = {record["claim"]: record["effects"] for record in findings}
     judged = [judge(name, by_name[name]) for name in CLAIMS if name in by_name]
@@ -130,7 +131,7 @@ def table(findings: Sequence[Mapping[str, Any]], links: Mapping[str, str]) -> st
     details = "".join(
         f'<table class="ae-check ae-claim" id="claim-{found.claim.name}"><tbody>'
         + _rows([escape(heading), "<br>".join(map(escape, lines))] for heading, lines in found.rows())
-        + _rows([["chapter", links.get(found.claim.chapter, "")]])
+        + _rows([["cell", links.get(found.claim.name, "")]])
         + "</tbody></table>"
         for found in judged
     )

@@ -181,7 +181,7 @@ def test_the_ledger_collects_what_pages_judge_and_refuses_a_claim_of_another_pag
     assert site.build(root) == 0
     text = (root / "_build" / "html" / "book" / "claims.html").read_text()
     assert "depends: holds for N(0, I); does not hold for a fitted Gaussian" in text
-    assert '<a href="start.html">Samples</a>' in text
+    assert '<a href="start.html#claim-ae-samples-worse">Samples</a>' in text
     page = root / "book" / "start.md"
     page.write_text(page.read_text().replace("ae-samples-worse", "vae-centered"))
     assert site.build(root) != 0

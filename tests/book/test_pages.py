@@ -1,11 +1,14 @@
 """The built pages: clean, complete, and nothing in them leads nowhere."""
 
+import html
+import json
 import re
 
 import checkers
 import toc
 from jupyter_cache import get_cache
 
+from autoencoders import claims
 from teaching import site as build
 
 
@@ -77,3 +80,34 @@ def test_site_needs_no_other_folder(site):
     assert not [path for path in site.rglob("*") if path.is_symlink()]
     assert (site / "_static" / "mathjax" / "output" / "chtml.js").is_file()
     assert list((site / "_static" / "mathjax").rglob("*.woff"))
+
+
+# What the syllabus wants tested at least, a claim of the texts each, by the names of the registry.
+REQUIRED = """
+ae-reconstructs-better smaller-weight-reconstructs-better latent-size-no-effect vae-denoises-better ae-samples-worse
+more-epochs-better-samples ae-vae-separable vae-centered score-function-noisier vq-loss-higher reconstruction-order vq-sharper
+uniform-codes-garbage prior-does-not-overfit metrics-agree-mildly disentangled-needs-fewer-labels ae-plane-off-center
+""".split()  # noqa: SIM905
+
+
+def test_the_claims_page_has_every_claim_with_the_verdict_of_its_record_and_a_link_to_its_cell(site):
+    page = site / "book" / "appendix" / "claims.html"
+    text = page.read_text(encoding="utf-8")
+    details = dict(re.findall(r'<table class="ae-check ae-claim" id="claim-([^"]*)">(.*?)</table>', text, re.S))
+    assert set(REQUIRED) <= set(details) == set(claims.names())
+    for name, detail in details.items():
+        href, anchor = re.search(r'<a href="([^"#]*)#([^"]*)">', detail).groups()
+        cell = (page.parent / href).read_text(encoding="utf-8")
+        record = re.search(rf'data-finding="([^"]*)" id="{anchor}"', cell)[1]
+        finding = json.loads(html.unescape(record))
+        assert finding["claim"] == name
+        found = claims.judge(name, finding["effects"])
+        for line in (
+            found.verdict,
+            found.claim.statement,
+            found.claim.source,
+            found.claim.experiment,
+            *found.measured(),
+        ):
+            assert html.escape(line) in detail, line
+        assert all(len(values) >= 3 for values in found.effects.values())

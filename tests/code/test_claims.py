@@ -59,7 +59,8 @@ def test_a_finding_shows_itself_and_carries_its_record():
     assert "a &amp; b: +0.2 (+0.1 to +0.3), 3 seeds" in page and "holds" in repr(found)
     (record,) = re.findall(r'data-finding="([^"]*)"', page)
     assert json.loads(unescape(record)) == {"claim": "ae-samples-worse", "effects": {"a & b": [0.2, 0.3, 0.1]}}
-    table = claims.table([json.loads(unescape(record))], {"ch-generation": "<a>x</a>"})
+    assert 'id="claim-ae-samples-worse"' in page
+    table = claims.table([json.loads(unescape(record))], {"ae-samples-worse": "<a>x</a>"})
     assert "<a>x</a>" in table and 'id="claim-ae-samples-worse"' in table
 
 
