@@ -449,6 +449,19 @@ def test_the_price_of_rate_chooses_the_cheapest_model(key, name, make, page, tmp
     expect(page.locator("p.status")).to_contain_text(f"{name} costs {gap:.1f} nats less than b.")
 
 
+def test_the_readers_numbers_and_mistakes_are_those_of_python(make, page, tmp_path):
+    view = make("label_efficiency")
+    load(page, write(tmp_path / "page.html", view))
+    page.get_by_label("labels", exact=True).press("Home")
+    page.get_by_role("radio", name="nearest neighbor").check()
+    state, cells = view.state, page.locator("ae-view tbody tr").nth(1).locator("td")
+    expect(cells.nth(0)).to_have_text(f"{state['middle'][1][1][0]:.2f}")
+    read = zip(state["readings"][1][1][0], state["answers"], strict=True)
+    shown = [f"{digit}×" if digit != answer else str(digit) for digit, answer in read]
+    assert cells.all_text_contents()[1:] == shown
+    expect(page.locator("p.status")).to_contain_text("10 labels, nearest neighbor reader")
+
+
 def test_arrows_walk_along_a_method_and_cross_to_the_next_at_about_the_same_bits(make, page, tmp_path):
     view = make("codec_explorer")
     load(page, write(tmp_path / "page.html", view))
