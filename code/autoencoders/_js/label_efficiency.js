@@ -59,7 +59,8 @@ export default {
         cells[i].forEach((cell, k) => {
           const wrong = read[k] !== answers[k];
           cell.textContent = wrong ? `${glyphs[read[k]]}\u00d7` : glyphs[read[k]];
-          cell.style.color = wrong ? view.color.posterior : view.color.muted;
+          cell.style.color = wrong ? view.color.ink : view.color.muted;
+          cell.style.boxShadow = wrong ? `inset 0 -3px ${view.color.posterior}` : "none";
           cell.setAttribute("aria-label", wrong ? `${glyphs[read[k]]}, wrong` : glyphs[read[k]]);
         });
         return read.filter((c, k) => c === answers[k]).length;
