@@ -177,7 +177,7 @@ CLAIMS = {
             "Straight lines between two codes stay on meaningful pictures",
             "L",
             "ch-representation",
-            "three autoencoders: middles of 300 pairs of test digits of one class that lean opposite ways, read with p > 0.9",
+            "three autoencoders: middles of 300 pairs of test digits of one class that differ most in slant, read with p > 0.9",
             "0.1 less what is lost: the share of decoded ends read as their class less that of decoded middles",
         ),
         Claim(
