@@ -29,6 +29,7 @@ from autoencoders.exhibits import (
 from autoencoders.in_page import vae_in_page
 from autoencoders.map_views import codec_explorer, map_switch
 from autoencoders.planes import latent_plane, posterior_plane, two_planes
+from autoencoders.representation_views import label_efficiency
 from autoencoders.squares import four_corners, quantile_plane
 from autoencoders.stories import separability_story
 from autoencoders.views import picture_bytes, picture_shape, show
@@ -43,6 +44,7 @@ __all__ = [
     "estimator_variance",
     "four_corners",
     "gaussian_kl",
+    "label_efficiency",
     "latent_plane",
     "map_switch",
     "paint_codes",

@@ -168,6 +168,14 @@ def make(
         prior = autoregressive.PixelCNN(6, (7, 7), classes=10, channels=8, layers=2).eval()
         return widgets.prior_drawing(prior, VQVAE(*nets, quantizers.GradientCodebook(6, 4)).eval(), likely=3)
 
+    def efficient() -> Any:
+        counts, names = [10, 100, 1000], ("pixels", "code")
+        shares = {r: {n: 0.2 + 0.7 * torch.rand(3, 3, generator=generator).sort(1).values for n in names} for r in "ab"}
+        read = {r: {n: torch.randint(10, (3, 8), generator=generator) for n in names} for r in "ab"}
+        readers = {"a": "linear", "b": "nearest neighbor"}
+        tables = ({readers[r]: table[r] for r in "ab"} for table in (shares, read))
+        return widgets.label_efficiency(counts, *tables, x, digits.test.labels[:8], class_names=digits.class_names)
+
     makers = {
         "latent_plane": lambda: widgets.latent_plane(
             small, digits.train.images, digits.train.labels, class_names=digits.class_names, points=200
@@ -186,6 +194,7 @@ def make(
         "error_map": lambda: widgets.error_map(x, {"linear": noisy(0.3), "convolutional": noisy(0.1)}),
         "denoiser": lambda: widgets.denoiser(small, x),
         "sparsity": sparsity,
+        "label_efficiency": efficient,
         "rate_distortion": trade,
         "codec_explorer": stored,
         "quantile_plane": lambda: widgets.quantile_plane(small, side=6),
@@ -216,6 +225,7 @@ NAMES = [
     "error_map",
     "denoiser",
     "sparsity",
+    "label_efficiency",
     "rate_distortion",
     "codec_explorer",
     "quantile_plane",
@@ -437,6 +447,19 @@ def test_the_price_of_rate_chooses_the_cheapest_model(key, name, make, page, tmp
     page.get_by_role("radio", name="b", exact=True).check()
     gap = {"a": 20 + 10 * 100 - 240, "c": 20 - 10 - 20 * 0.0032}[name]
     expect(page.locator("p.status")).to_contain_text(f"{name} costs {gap:.1f} nats less than b.")
+
+
+def test_the_readers_numbers_and_mistakes_are_those_of_python(make, page, tmp_path):
+    view = make("label_efficiency")
+    load(page, write(tmp_path / "page.html", view))
+    page.get_by_label("labels", exact=True).press("Home")
+    page.get_by_role("radio", name="nearest neighbor").check()
+    state, cells = view.state, page.locator("ae-view tbody tr").nth(1).locator("td")
+    expect(cells.nth(0)).to_have_text(f"{state['middle'][1][1][0]:.2f}")
+    read = zip(state["readings"][1][1][0], state["answers"], strict=True)
+    shown = [f"{digit}×" if digit != answer else str(digit) for digit, answer in read]
+    assert cells.all_text_contents()[1:] == shown
+    expect(page.locator("p.status")).to_contain_text("10 labels, nearest neighbor reader")
 
 
 def test_arrows_walk_along_a_method_and_cross_to_the_next_at_about_the_same_bits(make, page, tmp_path):

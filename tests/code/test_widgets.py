@@ -134,6 +134,39 @@ def test_the_components_explain_the_share_their_eigenvalues_say(images):
         widgets.principal_components(x.mean(0), vectors[:, :7], values, images[:5])
 
 
+def efficiency(images, **changes):
+    """A `label_efficiency` of two readers, two codes, three counts and two seeds."""
+    accuracies = {r: {name: torch.tensor([[0.2, 0.5, 0.9], [0.4, 0.7, 0.9]]) for name in "ab"} for r in ("one", "two")}
+    readings = {r: {name: torch.arange(12).view(3, 4) % 3 for name in "ab"} for r in ("one", "two")}
+    known: dict[str, Any] = dict(counts=[10, 100, 1000], accuracies=accuracies, readings=readings)
+    known |= dict(images=images[:4], labels=torch.arange(4) % 3, class_names=["x", "y", "z"])
+    return widgets.label_efficiency(**known | changes)
+
+
+def test_label_efficiency_carries_median_and_range_and_opens_where_it_is_told(images):
+    view = efficiency(images, start=1000)
+    assert view.middle[0][1] == pytest.approx([0.3, 0.6, 0.9])
+    assert (view.low[1][0][0], view.high[1][0][0]) == (0.2, 0.4)
+    assert (view.labels, view.reader, view.answers) == (1000, 0, [0, 1, 2, 0])
+    with pytest.raises(traitlets.TraitError):
+        view.labels = 50
+    assert efficiency(images).labels == 100
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(counts=[10, 5, 1000]), "ascending counts"),
+        (dict(counts=[10, 100]), r"accuracies must be \(seeds, 2\)"),
+        (dict(readings={"one": {}}), "every reader of"),
+        (dict(labels=[0, 1]), "4 pictures need 4 labels"),
+    ],
+)
+def test_label_efficiency_refuses_what_does_not_match(images, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        efficiency(images, **wrong)
+
+
 def test_the_error_map_speaks_of_layers_only_where_layers_are_compared(static, images):
     rebuilt = {"old": images[:2], "new": images[:2]}
     assert "for old, new layers." in widgets.error_map(images[:2], rebuilt)._repr_html_()
