@@ -27,6 +27,8 @@ _MODULES = (
     "estimators",
     "objectives",
     "collapse",
+    "informativeness",
+    "disentanglement",
     "priors",
     "judge",
     "evaluation",
