@@ -28,6 +28,8 @@ _MODULES = (
     "total_correlation",
     "objectives",
     "collapse",
+    "informativeness",
+    "disentanglement",
     "priors",
     "judge",
     "evaluation",
