@@ -25,6 +25,7 @@ _MODULES = (
     "vqvae",
     "models",
     "estimators",
+    "total_correlation",
     "objectives",
     "collapse",
     "informativeness",

@@ -35,6 +35,7 @@ OBJECTIVES = {
     "sparse": objectives.sparse_terms,
     "denoising": objectives.denoising_terms,
     "elbo": objectives.elbo_terms,
+    "tc": objectives.tc_terms,
     "iwae": objectives.iwae_terms,
     "mixed": objectives.mixed_terms,
     "labeled": objectives.labeled_terms,
@@ -73,6 +74,8 @@ class Recipe:
     center: bool = False  # work on what is left of the images without their mean
     objective: str = "reconstruction"
     weight: float = 1.0
+    warmup: float = 0.0  # the share of all steps over which the weight rises from 0
+    tc: float = 1.0  # weight of the total correlation, for the objectives "tc" and "factor"
     noise: float = 0.0
     clip: bool = False  # noisy pictures are cut off at black and white
     likelihood: str = ""  # what the pixels follow, given z; a recipe that has one trains a VAE
@@ -172,6 +175,9 @@ class Recipe:
         if self.objective == "vq":
             variance = float(self.dataset().train.images.var())
             return partial(function, variance=variance, commitment=self.commitment)
+        if self.objective == "tc":
+            n = len(self.dataset().train)
+            return partial(function, n=n, tc=self.tc, binary=self.likelihood == "bernoulli")
         corruption = dict(noise=self.noise, clip=self.clip)
         if self.objective == "denoising":
             return partial(function, **corruption)
@@ -188,6 +194,7 @@ class Recipe:
             learning_rate=self.learning_rate,
             decay_from=self.decay_from,
             weight=self.weight,
+            warmup=self.warmup,
             seed=seed,
             max_steps=runs.smoke_steps(),
         )

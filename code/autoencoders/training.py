@@ -102,6 +102,11 @@ def learning_rate_at(step: int, total: int, peak: float, decay_from: float) -> f
     return peak if step < start else peak * (total - step) / (total - start)
 
 
+def weight_at(step: int, total: int, weight: float, warmup: float) -> float:
+    """A straight line from zero over the first part, up to `warmup * total`, then constant (Bowman et al. 2016)."""
+    return weight if step >= warmup * total else weight * step / (warmup * total)
+
+
 def steps(
     model: nn.Module,
     images: Examples,
@@ -113,6 +118,7 @@ def steps(
     learning_rate: float = 2e-3,
     decay_from: float = 0.5,
     weight: float = 1.0,
+    warmup: float = 0.0,
     seed: int = 0,
     device: torch.device | str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -123,7 +129,7 @@ def steps(
 
     Args and errors are those of `fit`.
     """
-    count = _check_arguments(images, epochs, batch_size, learning_rate)
+    count = _check_arguments(images, epochs, batch_size, learning_rate, warmup)
     device = torch.device(device or best_device())
     images, batches = _each(images, lambda t: t.to(device)), -(-count // batch_size)
     validation = None if validation is None else _each(validation, lambda t: t.to(device))
@@ -132,7 +138,7 @@ def steps(
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     history, done, sums = History(), 0, np.zeros(3)  # sums: distortion, rate, examples of the epoch so far
     settings = dict(n=count, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
-    settings |= dict(decay_from=decay_from, weight=weight, max_steps=max_steps)
+    settings |= dict(decay_from=decay_from, weight=weight, warmup=warmup, max_steps=max_steps)
     if checkpoint is not None and Path(checkpoint).exists():
         history, done, sums = _resume(Path(checkpoint), model, optimizer, settings)
     good = _copy(model)
@@ -144,7 +150,7 @@ def steps(
         for batch in order.split(batch_size)[done % batches : total - epoch * batches]:
             optimizer.param_groups[0]["lr"] = learning_rate_at(done, total, learning_rate, decay_from)
             terms = step_module(_each(images, itemgetter(batch)), _generator(device, seed, 1, done))
-            loss = terms.total(weight).mean()
+            loss = terms.total(weight_at(done, total, weight, warmup)).mean()
             distortion, rate = terms.distortion.detach().sum().item(), terms.rate.detach().sum().item()
             if not np.isfinite(distortion + weight * rate):
                 model.load_state_dict(good)
@@ -194,7 +200,8 @@ def fit(
         epochs: passes over `images`.
         validation: held-out examples, measured at the end of every epoch.
         batch_size, learning_rate: Adam's; the rate falls in a straight line to zero from `decay_from` of all steps on.
-        weight: of the rate term (lambda, beta).
+        weight: of the rate term (lambda, beta). The history's losses have it in full.
+        warmup: the share of all steps over which the weight rises in a straight line from zero.
         seed: decides shuffling and noise, not the initial weights: those were drawn when the model was made.
         device: CUDA, MPS or CPU, the first there is, unless named.
         checkpoint: a file written every `checkpoint_every` steps and after every epoch. If it exists, training goes on
@@ -236,7 +243,7 @@ def _each(examples: Examples, change: Callable[[Tensor], Tensor]) -> Examples:
     return change(examples) if isinstance(examples, Tensor) else tuple(change(part) for part in examples)
 
 
-def _check_arguments(images: Examples, epochs: int, batch_size: int, learning_rate: float) -> int:
+def _check_arguments(images: Examples, epochs: int, batch_size: int, learning_rate: float, warmup: float) -> int:
     """How many examples there are."""
     if isinstance(images, Tensor) and (images.dim() != 4 or not images.is_floating_point()):
         raise ValueError(
@@ -251,6 +258,8 @@ def _check_arguments(images: Examples, epochs: int, batch_size: int, learning_ra
             raise ValueError(f"{name} must be at least 1, not {value}")
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be positive, not {learning_rate}")
+    if not 0 <= warmup <= 1:
+        raise ValueError(f"warmup is a share of all steps, from 0 to 1, not {warmup}")
     return counts[0]
 
 
