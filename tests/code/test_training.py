@@ -212,7 +212,7 @@ def test_unusable_settings_are_refused(images, changes, message):
 
 def test_images_of_bytes_are_refused_with_the_way_to_convert_them(images):
     with pytest.raises(ValueError, match=r"images\.float\(\) / 255"):
-        training._check_arguments((images * 255).byte(), 1, 1, 1.0, 0.0)
+        training.fit(small_model(), (images * 255).byte(), objectives.reconstruction_terms, epochs=1)
 
 
 def test_a_history_plots_itself_and_names_its_columns(images):
