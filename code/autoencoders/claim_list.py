@@ -221,7 +221,7 @@ CLAIMS = {
             "Latents can be turned so that the model of the data stays the same and the code is entangled",
             "L",
             "ch-disentanglement",
-            "the best by MIG of three beta-vae-sprites, all latents turned by three random rotations, the ELBO with turned posteriors",
+            "the best by MIG of three beta-vae-sprites, its latents and posteriors turned by three random rotations",
             "mutual information gap before less after the rotation, where the ELBO changes by less than a millionth",
             margin=0.05,
         ),
