@@ -25,7 +25,6 @@ export default {
       const side = h("div", {}, slider);
       side.style.flex = "1 1 150px";
       const row = h("div", { class: "row tight" }, side, strip.figure);
-      row.style.flexWrap = "nowrap";
       return { strip, name, row };
     });
     const back = view.button("Back to the picture's own code", () => view.change({ z: [] }));
