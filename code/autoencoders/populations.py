@@ -235,7 +235,7 @@ def _pressed() -> tuple[Recipe, ...]:
 
 
 _PRESSURES = (
-    ("beta-vae", "weight", (1.0, 4.0, 8.0, 14.0, 20.0)),
+    ("beta-vae", "weight", (1.0, 4.0, 8.0, 15.0, 25.0)),
     ("tc-vae", "tc", (4.0, 8.0, 14.0, 20.0, 30.0)),
     ("factor-vae", "tc", (4.0, 8.0, 14.0, 20.0, 30.0)),
 )
