@@ -209,8 +209,8 @@ _RECIPES: dict[str, Recipe | PriorRecipe] = {
             )
             for name, objective, weight, tc, expected in (
                 ("beta-vae", "elbo", 15.0, 1.0, "to be measured"),
-                ("tc-vae", "tc", 1.0, 14.0, "to be measured"),
-                ("factor-vae", "factor", 1.0, 14.0, "to be measured"),
+                ("tc-vae", "tc", 10.0, 4.0, "to be measured"),
+                ("factor-vae", "factor", 10.0, 4.0, "to be measured"),
             )
         ),
         # Part IV: maps of codes, of digits and of color images.
