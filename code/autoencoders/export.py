@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from autoencoders import networks
-from autoencoders.models import BernoulliPixels
+from autoencoders.models import BernoulliPixels, ExpectedBernoulliPixels
 
 _LEVELS = {"int8": 127, "int6": 31}
 """Steps on either side of zero; int6 is stored as int8 and compresses to three quarters of it."""
@@ -64,7 +64,7 @@ class _Blob:
 
 def painter(model: Any) -> nn.Module:
     """From a code to the mean picture: the decoder, behind it a sigmoid where its output are logits."""
-    logits = isinstance(getattr(model, "likelihood", None), BernoulliPixels)
+    logits = isinstance(getattr(model, "likelihood", None), (BernoulliPixels, ExpectedBernoulliPixels))
     return nn.Sequential(model.decoder, nn.Sigmoid()) if logits else model.decoder
 
 

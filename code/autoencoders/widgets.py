@@ -26,6 +26,7 @@ from autoencoders.exhibits import (
     rate_distortion,
     sparsity,
 )
+from autoencoders.factor_views import latent_traversals, rotated_latents
 from autoencoders.in_page import vae_in_page
 from autoencoders.map_views import codec_explorer, map_switch
 from autoencoders.planes import latent_plane, posterior_plane, two_planes
@@ -46,6 +47,7 @@ __all__ = [
     "gaussian_kl",
     "label_efficiency",
     "latent_plane",
+    "latent_traversals",
     "map_switch",
     "paint_codes",
     "posterior_plane",
@@ -55,6 +57,7 @@ __all__ = [
     "quantile_plane",
     "rate_distortion",
     "reparameterized_sample",
+    "rotated_latents",
     "separability_story",
     "sparsity",
     "training_panel",

@@ -175,6 +175,10 @@ def make(
         readers = {"a": "linear", "b": "nearest neighbor"}
         tables = ({readers[r]: table[r] for r in "ab"} for table in (shares, read))
         return widgets.label_efficiency(counts, *tables, x, digits.test.labels[:8], class_names=digits.class_names)
+    def turned() -> Any:
+        codes, angles = torch.randn(60, 2, generator=generator), [0.0, 15.0, 30.0, 45.0]
+        scores = {"ELBO": [-80.0] * 4, "MIG": [0.6, 0.4, 0.1, 0.02]}
+        return widgets.rotated_latents(codes, {"x": codes[:, 0].floor(), "y": codes[:, 1]}, angles, scores, start=15)
 
     makers = {
         "latent_plane": lambda: widgets.latent_plane(
@@ -207,6 +211,10 @@ def make(
         "two_planes": planes,
         "paint_codes": lambda: widgets.paint_codes(small_vqvae, x, examples=digits.test.images[:60]),
         "prior_drawing": drawing,
+        "latent_traversals": lambda: widgets.latent_traversals(
+            {1.0: plane_vae, 4.0: plane_vae}, x[:3], {1.0: [2.0, 1.5], 4.0: [1.0, 0.0]}
+        ),
+        "rotated_latents": turned,
     }
     return lambda name: makers[name]()
 
@@ -238,6 +246,8 @@ NAMES = [
     "two_planes",
     "paint_codes",
     "prior_drawing",
+    "latent_traversals",
+    "rotated_latents",
 ]
 SQUARES = (
     "latent_plane",
@@ -1097,3 +1107,37 @@ def test_switched_maps_show_pictures_bits_and_errors_of_python(make, digits, pag
     bottom.click()  # the last one stays on
     expect(page.locator("p.status")).to_contain_text("One map has to stay on.")
     assert bottom.get_attribute("aria-pressed") == "true" and page.errors == []
+
+
+def test_a_moved_latent_decodes_as_in_python_and_another_beta_starts_anew(plane_vae, digits, make, page, tmp_path):
+    load(page, write(tmp_path / "page.html", make("latent_traversals")))
+    codes = plane_vae.codes(digits.test.images[:1])[0].detach()
+    page.get_by_role("slider").nth(1).focus()
+    page.keyboard.press("End")
+    moved = torch.stack([codes[0], torch.tensor(3.0)])
+    with torch.no_grad():
+        expected = plane_vae.decode(moved[None]).mean[0, 0].numpy()
+    ink = (
+        page.locator("ae-view figure canvas")
+        .nth(1)
+        .evaluate(
+            "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0)"
+        )
+    )
+    assert np.abs((255 - np.array(ink)) / (255 - 0x11) - expected.ravel()).max() < 0.06
+    said = page.locator("ae-view [role=status]")
+    expect(said).to_contain_text(
+        f"1 of 2 latents carry more than 0.1 nats. z = ({codes[0]:.1f}, 3.0)".replace("-", "\u2212")
+    )
+    page.get_by_role("radio", name="1", exact=True).check()
+    expect(said).to_contain_text("2 of 2 latents")
+    expect(said).to_contain_text(f"z = ({codes[0]:.1f}, {codes[1]:.1f})".replace("-", "\u2212"))
+
+
+def test_the_turned_latents_read_the_scores_of_their_angle(make, page, tmp_path):
+    load(page, write(tmp_path / "page.html", make("rotated_latents")))
+    before = page.locator("ae-view canvas").nth(0).evaluate("canvas => canvas.toDataURL()")
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("ae-view [role=status]")).to_contain_text("Turned by 30 degrees: ELBO \u221280.0, MIG 0.10.")
+    assert page.locator("ae-view canvas").nth(0).evaluate("canvas => canvas.toDataURL()") != before

@@ -693,3 +693,47 @@ def test_the_explorer_refuses_what_it_cannot_draw(methods, start, message, image
     given = {m: {s: (bits, mse, images[:n]) for s, (bits, mse, n) in v.items()} for m, v in methods.items()}
     with pytest.raises(ValueError, match=message):
         widgets.codec_explorer(given, images[:6], start=start)
+
+
+def test_traversals_begin_at_the_pictures_own_code_and_the_largest_beta(images):
+    vae = plane_vae()
+    view = widgets.latent_traversals({1.0: vae, 8.0: vae}, images[:3], {1.0: [1.0, 2.0], 8.0: torch.zeros(2)})
+    assert (view.beta, view.image, view.z) == (8.0, 0, [])
+    with torch.no_grad():
+        np.testing.assert_allclose(view.codes_0, vae.codes(images[:3]).numpy(), rtol=1e-5)
+    assert view.rates_1 == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (dict(rates={1.0: [1.0, 2.0]}), "rates must have the betas"),
+        (dict(start=3.0), "start must be one of"),
+        (dict(steps=2), "at least 3 steps"),
+        (dict(rates={1.0: [1.0], 8.0: [1.0, 2.0]}), "a rate for each"),
+    ],
+)
+def test_traversals_refuse_what_does_not_belong_together(changes, said, images):
+    vae = plane_vae()
+    given = dict(models={1.0: vae, 8.0: vae}, images=images[:3], rates={1.0: [1.0, 2.0], 8.0: [0.0, 0.0]})
+    with pytest.raises(ValueError, match=said):
+        widgets.latent_traversals(**given | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (dict(codes=torch.zeros(5, 3)), "codes must be"),
+        (dict(start=10.0), "among them"),
+        (dict(angles=[30.0, 0.0]), "ascending"),
+        (dict(factors={"x": [1, 2]}), "a value for each"),
+        (dict(factors={}), "at least one factor"),
+        (dict(scores={"MIG": [0.5]}), "a number for each"),
+    ],
+)
+def test_turned_latents_refuse_what_does_not_belong_together(changes, said):
+    codes = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    given = dict(codes=codes, factors={"x": range(5)}, angles=[0.0, 30.0], scores={"MIG": [0.5, 0.1]})
+    assert widgets.rotated_latents(**given).angle == 0.0
+    with pytest.raises(ValueError, match=said):
+        widgets.rotated_latents(**given | changes)
