@@ -28,6 +28,7 @@ from autoencoders.exhibits import (
 )
 from autoencoders.in_page import vae_in_page
 from autoencoders.map_views import codec_explorer, map_switch
+from autoencoders.metric_views import fixed_factor
 from autoencoders.planes import latent_plane, posterior_plane, two_planes
 from autoencoders.squares import four_corners, quantile_plane
 from autoencoders.stories import separability_story
@@ -41,6 +42,7 @@ __all__ = [
     "denoiser",
     "error_map",
     "estimator_variance",
+    "fixed_factor",
     "four_corners",
     "gaussian_kl",
     "latent_plane",
