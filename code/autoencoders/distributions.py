@@ -87,6 +87,30 @@ class _StrictBernoulli(td.Bernoulli):
         return super().log_prob(value)
 
 
+def expected_bernoulli(logits: Float[Tensor, "b *event"]) -> td.Independent:
+    """Black-and-white pixels seen through gray ones: `log_prob(x)` is the mean of log p(b) over the binarizations b of x.
+
+    b has a white pixel with probability x. The mean is x log p + (1 - x) log(1 - p), the cross-entropy, in closed form: what
+    training on pictures binarized anew estimates, without that estimate's noise. It is no density of x; as a mean of
+    log-probabilities of binary pictures it is at most 0.
+
+    Raises (in `log_prob`):
+        ValueError: `x` leaves [0, 1].
+    """
+    return td.Independent(_ExpectedBernoulli(logits=logits, validate_args=False), logits.dim() - 1, validate_args=False)
+
+
+class _ExpectedBernoulli(td.Bernoulli):
+    def log_prob(self, value: Tensor) -> Tensor:
+        low, high = (bound.item() for bound in value.aminmax())
+        if not (low >= 0 and high <= 1):
+            raise ValueError(
+                f"a gray value is a probability of white, in [0, 1], but the data reach from {low:.4g} to {high:.4g}"
+            )
+        logits = self.logits.expand(torch.broadcast_shapes(self.logits.shape, value.shape))
+        return -F.binary_cross_entropy_with_logits(logits, value.expand_as(logits), reduction="none")
+
+
 def continuous_bernoulli(logits: Float[Tensor, "b *event"]) -> td.Independent:
     """A density on [0, 1] with the Bernoulli's form and its own normalizer (Loaiza-Ganem and Cunningham 2019, eq. 7).
 

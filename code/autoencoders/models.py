@@ -74,6 +74,13 @@ class BernoulliPixels(nn.Module):
         return distributions.bernoulli(logits)
 
 
+class ExpectedBernoulliPixels(nn.Module):
+    """p(b|z) for black-and-white pictures b of which a gray one gives the probabilities of white: the mean over them."""
+
+    def forward(self, logits: Float[Tensor, "b c h w"]) -> td.Independent:
+        return distributions.expected_bernoulli(logits)
+
+
 class ContinuousBernoulliPixels(nn.Module):
     """p(x|z) for gray values between 0 and 1: the decoder's output are logits (Loaiza-Ganem and Cunningham 2019)."""
 

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch import distributions as td
 from torch.nn import functional as F
 
-from autoencoders import distributions, estimators
+from autoencoders import distributions, estimators, total_correlation
 from autoencoders.models import VAE, VQVAE, Autoencoder, HierarchicalVQVAE, MixedVAE
 
 
@@ -151,6 +151,35 @@ def elbo_terms(
     q = model.encode(corrupt(x, noise, generator, clip=clip) if noise else x)
     distortion = -estimators.log_likelihood(model, x, distributions.reparameterized(q, samples, generator)).mean(0)
     return Terms(distortion, td.kl_divergence(q, model.prior))
+
+
+def tc_terms(
+    model: VAE,
+    x: Float[Tensor, "b c h w"],
+    generator: Generator | None = None,
+    *,
+    n: int,
+    tc: float = 1.0,
+    binary: bool = False,
+) -> Terms:
+    """beta-TCVAE's: the negative ELBO with `tc` as the weight of the total correlation (Chen et al. 2018, eq. 4).
+
+    Of the three parts of the KL only the total correlation is weighed anew: the rate is KL + (tc - 1) TC, so that a weight
+    of the rate, and its warm-up, scale all of it. TC is estimated from the batch by `total_correlation.minibatch_stratified`; a
+    picture's share of it, and so its rate, can be negative. Book: eq-disentanglement-tc.
+
+    Args:
+        n: pictures in the training set, of which every batch is a part.
+
+    Raises:
+        ValueError: the batch has one picture or more than n, or the likelihood refuses the data.
+    """
+    x = binarize(x, generator) if binary else x
+    q = model.encode(x)
+    z = distributions.reparameterized(q, 1, generator)
+    distortion = -estimators.log_likelihood(model, x, z)[0]
+    correlation = total_correlation.estimated_decomposition(q, z[0], n).total_correlation
+    return Terms(distortion, td.kl_divergence(q, model.prior) + (tc - 1) * correlation)
 
 
 def iwae_terms(

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autoencoders import data, estimators, models, networks, objectives, quantizers, runs, training
+from autoencoders import data, estimators, factor_vae, models, networks, objectives, quantizers, runs, training
 from autoencoders.models import VAE, VQVAE, Autoencoder, HierarchicalVQVAE, MixedVAE, Model
 from autoencoders.recordings import Recorder, Recording
 from autoencoders.training import History, Progress
@@ -35,6 +35,8 @@ OBJECTIVES = {
     "sparse": objectives.sparse_terms,
     "denoising": objectives.denoising_terms,
     "elbo": objectives.elbo_terms,
+    "tc": objectives.tc_terms,
+    "factor": objectives.elbo_terms,  # and what the discriminator adds in training
     "iwae": objectives.iwae_terms,
     "mixed": objectives.mixed_terms,
     "labeled": objectives.labeled_terms,
@@ -46,6 +48,7 @@ QUANTIZERS = {
 }
 LIKELIHOODS = {
     "bernoulli": models.BernoulliPixels,
+    "expected-bernoulli": models.ExpectedBernoulliPixels,
     "continuous-bernoulli": models.ContinuousBernoulliPixels,
     "gaussian": models.GaussianPixels,
     "learned-gaussian": partial(models.GaussianPixels, learned=True),
@@ -73,6 +76,8 @@ class Recipe:
     center: bool = False  # work on what is left of the images without their mean
     objective: str = "reconstruction"
     weight: float = 1.0
+    warmup: float = 0.0  # the share of all steps over which the weight rises from 0
+    tc: float = 1.0  # weight of the total correlation, for the objectives "tc" and "factor"
     noise: float = 0.0
     clip: bool = False  # noisy pictures are cut off at black and white
     likelihood: str = ""  # what the pixels follow, given z; a recipe that has one trains a VAE
@@ -100,7 +105,11 @@ class Recipe:
         for label, value, known in chosen:
             if value not in known:
                 raise ValueError(f"{label} must be one of {', '.join(known)}, not {value!r}")
-        noisy = [name for name, terms in OBJECTIVES.items() if "noise" in inspect.signature(terms).parameters]
+        noisy = [
+            name
+            for name, terms in OBJECTIVES.items()
+            if "noise" in inspect.signature(terms).parameters and name != "factor"
+        ]
         if self.noise and self.objective not in noisy:
             raise ValueError(
                 f"the objective of a recipe with noise must be one of {', '.join(noisy)}, not {self.objective!r}, which "
@@ -172,6 +181,9 @@ class Recipe:
         if self.objective == "vq":
             variance = float(self.dataset().train.images.var())
             return partial(function, variance=variance, commitment=self.commitment)
+        if self.objective == "tc":
+            n = len(self.dataset().train)
+            return partial(function, n=n, tc=self.tc, binary=self.likelihood == "bernoulli")
         corruption = dict(noise=self.noise, clip=self.clip)
         if self.objective == "denoising":
             return partial(function, **corruption)
@@ -188,6 +200,7 @@ class Recipe:
             learning_rate=self.learning_rate,
             decay_from=self.decay_from,
             weight=self.weight,
+            warmup=self.warmup,
             seed=seed,
             max_steps=runs.smoke_steps(),
         )
@@ -204,10 +217,9 @@ class Recipe:
         """Train from scratch and return the model, in eval mode, with its history. Same seed, same machine, same bits."""
         images = self.dataset()
         model = self.model(seed, images.shape)
-        history = training.fit(
+        history = self._fit(seed)(
             model,
             images.train.images,
-            self.objective_function(seed),
             validation=images.validation.images,
             device=device,
             callback=callback,
@@ -216,6 +228,16 @@ class Recipe:
             **self.settings(seed),
         )
         return model, history
+
+    def _fit(self, seed: int) -> Callable[..., History]:
+        """The loop that this objective needs."""
+        if self.objective != "factor":
+            return partial(training.fit, objective=self.objective_function(seed))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            discriminator = factor_vae.Discriminator(self.latent)
+        binary = self.likelihood == "bernoulli"
+        return partial(factor_vae.fit, discriminator=discriminator, tc=self.tc, binary=binary)
 
     def trained(self, seed: int = 0, *, progress: bool = True) -> tuple[Model, History]:
         """Like `train`, but a second call, even from another chapter, loads the weights of the first (see `run`)."""

@@ -65,6 +65,7 @@ _WIDTHS = (
     *("0.0525-0.0531", "0.0424-0.0431", "0.0317-0.0324"),
     *("0.0232-0.0239", "0.0171-0.0172", "0.0121-0.0124", "0.0083-0.0085"),
 )
+_SPRITES_NETWORK = {"channels": (8, 16, 32), "hidden": 128}
 _RECIPES: dict[str, Recipe | PriorRecipe] = {
     recipe.name: recipe
     for recipe in (
@@ -183,6 +184,32 @@ _RECIPES: dict[str, Recipe | PriorRecipe] = {
                 ),
                 ("mixed-digits-gumbel", "mixed", "gumbel-softmax", 1, 0, "clustering accuracy 0.30-0.35 (3 seeds)"),
                 ("mixed-digits-labeled", "labeled", "exact", 1, 10, "accuracy 0.905-0.927 on test digits (3 seeds)"),
+            )
+        ),
+        # Part III: hearts of 6 sizes at 16 x 16 places, every likely cause of a difference between them known.
+        *(
+            Recipe(
+                f"{name}-sprites",
+                "sprites",
+                6,
+                "conv",
+                _SPRITES_NETWORK,
+                objective=objective,
+                weight=weight,
+                tc=tc,
+                likelihood="expected-bernoulli",
+            ).replace(
+                data_options={"shapes": ("heart",), "scales": 6, "orientations": 1, "positions": 16},
+                warmup=0.5,
+                epochs=120,
+                batch_size=64,
+                decay_from=0.8,
+                expected=expected,
+            )
+            for name, objective, weight, tc, expected in (
+                ("beta-vae", "elbo", 12.0, 1.0, "to be measured"),
+                ("tc-vae", "tc", 1.0, 12.0, "to be measured"),
+                ("factor-vae", "factor", 1.0, 12.0, "to be measured"),
             )
         ),
         # Part IV: maps of codes, of digits and of color images.

@@ -15,8 +15,8 @@ import autoencoders
 
 # The modules that decide what training does: an edited package never meets old weights.
 _SOURCES = """
-autoregressive codebooks data distributions estimators files models networks objectives patches prior_recipe priors quantizers
-reading_order recipe recordings sprites training transformer vqvae
+autoregressive codebooks data distributions estimators factor_vae files loops models networks objectives patches prior_recipe
+priors quantizers reading_order recipe recordings sprites total_correlation training transformer vqvae
 """.split()  # noqa: SIM905
 
 

@@ -212,7 +212,7 @@ def test_unusable_settings_are_refused(images, changes, message):
 
 def test_images_of_bytes_are_refused_with_the_way_to_convert_them(images):
     with pytest.raises(ValueError, match=r"images\.float\(\) / 255"):
-        training._check_arguments((images * 255).byte(), 1, 1, 1.0)
+        training.fit(small_model(), (images * 255).byte(), objectives.reconstruction_terms, epochs=1)
 
 
 def test_a_history_plots_itself_and_names_its_columns(images):
@@ -236,3 +236,41 @@ def test_a_bar_is_shown_where_it_was_asked_for_and_not_switched_off(images, monk
         monkeypatch.setenv("AE_PROGRESS", setting)
     fit(small_model(), images, progress=asked)
     assert ("step/s" in capsys.readouterr().err) is shown
+
+
+def test_the_weight_rises_in_a_straight_line_and_then_stays():
+    weights = [training.weight_at(step, 100, 4.0, 0.5) for step in (0, 25, 50, 99)]
+    assert weights == [0.0, 2.0, 4.0, 4.0]
+    assert [training.weight_at(step, 100, 4.0, 0.0) for step in (0, 99)] == [4.0, 4.0]
+
+
+def test_a_warm_up_weighs_the_rate_of_each_step_and_no_warm_up_changes_nothing(images, tmp_path):
+    def trained(**changes):
+        model = small_model()
+        history = fit(model, images, objective=objectives.sparse_terms, weight=3.0, **changes)
+        return weights(model), history
+
+    plain, _ = trained()
+    assert torch.equal(plain, trained(warmup=0.0)[0])
+    slow, history = trained(warmup=0.5)
+    done = 0
+
+    def by_hand(model, x, generator):
+        nonlocal done
+        terms = objectives.sparse_terms(model, x)
+        share, done = min(1.0, done / 7.5), done + 1  # half of 15 steps
+        return objectives.Terms(terms.distortion, share * terms.rate)
+
+    model = small_model()
+    fit(model, images, objective=by_hand, weight=3.0)
+    torch.testing.assert_close(slow, weights(model))
+    assert not torch.equal(slow, plain)
+    last = history.last
+    assert last["train_loss"] == pytest.approx(last["train_distortion"] + 3 * last["train_rate"]), "in full"
+    path = tmp_path / "run.safetensors"
+    trained(warmup=0.5, checkpoint=path)
+    with pytest.raises(ValueError, match=r"warmup: 0\.5 then, 0\.25 now"):
+        trained(warmup=0.25, checkpoint=path)
+    for share in (-0.1, 1.5):
+        with pytest.raises(ValueError, match="warmup is a share of all steps, from 0 to 1"):
+            trained(warmup=share)
