@@ -87,7 +87,7 @@ def beta_vae_score(
     scale = z.std(0)
     z = (z - z.mean(0)) / np.where(scale > 0, scale, 1)
     rng = np.random.default_rng(seed)
-    shared = rng.integers(v.shape[1], size=examples + examples // 2)
+    shared = np.arange(examples + examples // 2) % v.shape[1]
     features = np.empty((len(shared), z.shape[1]))
     for k in range(v.shape[1]):
         ours = np.flatnonzero(shared == k)
@@ -129,7 +129,7 @@ def factor_vae_score(
     if not z.shape[1]:
         return 0.0
     rng = np.random.default_rng(seed)
-    shared = rng.integers(v.shape[1], size=examples + examples // 2)
+    shared = np.arange(examples + examples // 2) % v.shape[1]
     winner = np.empty(len(shared), dtype=np.int64)
     for k in range(v.shape[1]):
         ours = np.flatnonzero(shared == k)

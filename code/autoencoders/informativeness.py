@@ -92,6 +92,7 @@ def dci(
     """
     z, v = table(codes, factors)
     at_least(trees=(trees, 1))
+    _one_of(get_args(Predictor), predictor)
     train, test = _split(v, train_share, seed)
     columns, accuracies = [], []
     for k in v.T:
@@ -130,6 +131,7 @@ def sap_score(
         ValueError: as `dci`.
     """
     z, v = table(codes, factors)
+    _one_of(get_args(Reader), predictor)
     if predictor == "regression":
         return _gap(_squared_correlations(z, v))
     if predictor == "thresholds":
@@ -137,6 +139,11 @@ def sap_score(
     else:
         train, test = _split(v, train_share, seed)
     return _gap(np.array([[_one_latent(predictor, j, k, train, test, seed) for k in v.T] for j in z.T]))
+
+
+def _one_of(known: tuple[str, ...], predictor: str) -> None:
+    if predictor not in known:
+        raise ValueError(f"the predictors are {', '.join(known)}, not {predictor!r}")
 
 
 def _split(
@@ -172,10 +179,8 @@ def _fitted(
         return model, weights / max(weights.sum(), np.finfo(float).tiny)
     if predictor == "gradient boosting":
         model = GradientBoostingClassifier(n_estimators=trees, random_state=seed)
-    elif predictor == "random forest":
-        model = RandomForestClassifier(trees, random_state=seed).set_params(max_features=1.0)
     else:
-        raise ValueError(f"the predictors are {', '.join(get_args(Predictor))}, not {predictor!r}")
+        model = RandomForestClassifier(trees, random_state=seed).set_params(max_features=1.0)
     model.fit(z, k)
     return model, np.maximum(model.feature_importances_, 0)  # rounding leaves some at -1e-17
 
@@ -204,10 +209,8 @@ def _one_latent(
         leaves = len(np.unique(k))
         model = DecisionTreeClassifier(max_leaf_nodes=leaves, class_weight="balanced", random_state=seed)
         accuracy = balanced_accuracy_score
-    elif predictor == "linear svm":
-        model, accuracy = LinearSVC(C=0.01, class_weight="balanced", random_state=seed), accuracy_score
     else:
-        raise ValueError(f"the predictors are {', '.join(get_args(Reader))}, not {predictor!r}")
+        model, accuracy = LinearSVC(C=0.01, class_weight="balanced", random_state=seed), accuracy_score
     model.fit(z[train, None], k[train])
     return float(accuracy(k[test], model.predict(z[test, None])))
 
