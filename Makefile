@@ -4,6 +4,7 @@
 # make chapter CH=autoencoders/linear   build one page, quickly
 # make notebooks        a notebook of every chapter       -> _build/notebooks
 # make notebooks-full   the same, run from first to last cell in an environment like Colab's
+# make population       train and measure again what the records of Part III are of; resumes (NAME=ablations: others)
 # make bench   side-by-side timings
 # make clean   remove what was built (make distclean: and .venv)
 
@@ -23,7 +24,7 @@ STAMP := $(VENV)/installed-$(shell cat requirements.txt code/pyproject.toml | ck
 # than its share. Runs over several seeds take the other cores, a process each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup book chapter serve browser check test notebooks notebooks-full bench clean distclean data-check
+.PHONY: setup book chapter serve browser check test notebooks notebooks-full population bench clean distclean data-check
 
 setup: $(STAMP)
 
@@ -64,6 +65,12 @@ notebooks: $(STAMP)
 
 notebooks-full: $(STAMP)
 	@$(PY) -m teaching execute --full $(CH)
+
+# Another version of the package starts anew; one that was stopped goes on. AE_JOBS says how many processes.
+NAME ?= disentanglement
+population: $(STAMP)
+	@mkdir -p _build/populations
+	@$(PY) -m autoencoders records $(NAME) --out _build/populations/$(NAME).jsonl --package
 
 bench: $(STAMP)
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done

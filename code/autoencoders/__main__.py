@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     records = commands.add_parser("records", help="train and measure a sweep; again, to resume one that was stopped")
     records.add_argument("name", choices=populations.names())
     records.add_argument("--out", help="file of one JSON line a run (default: NAME.jsonl)")
+    records.add_argument("--package", action="store_true", help="then replace the records that come with the package")
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "list":
@@ -66,7 +67,10 @@ def main(argv: list[str] | None = None) -> int:
             _train(arguments)
         else:
             path = arguments.out or f"{arguments.name}.jsonl"
-            print(f"{len(populations.make(arguments.name, path))} records are in {path}")
+            found = populations.make(arguments.name, path)
+            print(f"{len(found)} records are in {path}")
+            if arguments.package:
+                print(f"and in {populations.package(arguments.name, found)}")
     except (ValueError, OSError, training.NonFiniteLoss) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -75,9 +75,19 @@ def records(name: str) -> list[dict[str, Any]]:
     Raises:
         ValueError: there is no population of that name.
     """
+    return [json.loads(line) for line in _packaged(name).read_text(encoding="utf-8").splitlines()]
+
+
+def package(name: str, found: list[dict[str, Any]]) -> Path:
+    """Put what `make` gave, and nothing else, where `records` reads; returns the file."""
+    path = _packaged(name)
+    path.write_text("".join(json.dumps(record) + "\n" for record in found), encoding="utf-8")
+    return path
+
+
+def _packaged(name: str) -> Path:
     get(name)
-    text = (Path(__file__).parent / "_data" / f"{name}.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return Path(__file__).parent / "_data" / f"{name}.jsonl"
 
 
 # --- Part II, ablations: autoencoders and VAEs that differ in one number ------------------------------------------------
@@ -281,9 +291,7 @@ def downstream(
 
 _CLASSIFIERS = {
     "logistic": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
-    "trees": lambda: HistGradientBoostingClassifier(
-        max_iter=20, min_samples_leaf=5, random_state=0
-    ),
+    "trees": lambda: HistGradientBoostingClassifier(max_iter=20, min_samples_leaf=5, random_state=0),
 }
 
 
