@@ -159,7 +159,7 @@ CLAIMS = {
             "Metrics of disentanglement agree mildly with one another",
             "L",
             "ch-metrics",
-            "five metrics (all but modularity) on the models of one seed of the population disentanglement",
+            "five metrics (all but modularity) on the models of one seed of the population named disentanglement",
             "how far the median rank correlation of two metrics lies inside the range from 0.2 to 0.8",
         ),
         Claim(
@@ -167,7 +167,7 @@ CLAIMS = {
             "Higher disentanglement helps label efficiency",
             "L",
             "ch-metrics",
-            "six metrics on the models of one seed of the population disentanglement; factors read off the codes by a "
+            "six metrics on the models of one seed of the population named disentanglement; factors read off the codes by a "
             "logistic regression and by boosted trees",
             "median over metrics of the rank correlation with accuracy at 100 labels over accuracy at 1,000",
             margin=0.2,
