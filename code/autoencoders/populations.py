@@ -226,7 +226,7 @@ def _judged(name: str, images: torch.Tensor, seed: int) -> dict[str, float]:
 
 
 def _pressed() -> tuple[Recipe, ...]:
-    """Each objective with weights from that of a plain VAE on; at weight 1 the first is one."""
+    """Each objective with five weights: of the whole rate, where 1 makes a plain VAE, or of the total correlation in it."""
     return tuple(
         recipes.get(f"{name}-sprites").replace(name=f"sprites-{name}-{weight:g}", **{field: weight}, expected="")
         for name, field, weights in _PRESSURES
@@ -235,9 +235,9 @@ def _pressed() -> tuple[Recipe, ...]:
 
 
 _PRESSURES = (
-    ("beta-vae", "weight", (1.0, 4.0, 8.0, 14.0, 20.0)),
-    ("tc-vae", "tc", (4.0, 8.0, 14.0, 20.0, 30.0)),
-    ("factor-vae", "tc", (4.0, 8.0, 14.0, 20.0, 30.0)),
+    ("beta-vae", "weight", (1.0, 4.0, 8.0, 15.0, 25.0)),
+    ("tc-vae", "tc", (1.0, 2.0, 4.0, 6.0, 10.0)),
+    ("factor-vae", "tc", (1.0, 2.0, 4.0, 6.0, 10.0)),
 )
 LABELS = (10, 100, 1000)
 

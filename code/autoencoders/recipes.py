@@ -191,7 +191,7 @@ _RECIPES: dict[str, Recipe | PriorRecipe] = {
             Recipe(
                 f"{name}-sprites",
                 "sprites",
-                6,
+                4,
                 "conv",
                 _SPRITES_NETWORK,
                 objective=objective,
@@ -200,16 +200,17 @@ _RECIPES: dict[str, Recipe | PriorRecipe] = {
                 likelihood="expected-bernoulli",
             ).replace(
                 data_options={"shapes": ("heart",), "scales": 6, "orientations": 1, "positions": 16},
-                warmup=0.15,
-                epochs=80,
+                warmup=0.3,
+                epochs=120,
                 batch_size=64,
+                learning_rate=5e-3,
                 decay_from=0.8,
                 expected=expected,
             )
             for name, objective, weight, tc, expected in (
-                ("beta-vae", "elbo", 14.0, 1.0, "to be measured"),
-                ("tc-vae", "tc", 1.0, 14.0, "to be measured"),
-                ("factor-vae", "factor", 1.0, 14.0, "to be measured"),
+                ("beta-vae", "elbo", 15.0, 1.0, "to be measured"),
+                ("tc-vae", "tc", 10.0, 4.0, "to be measured"),
+                ("factor-vae", "factor", 10.0, 4.0, "to be measured"),
             )
         ),
         # Part IV: maps of codes, of digits and of color images.

@@ -48,6 +48,51 @@ def test_the_packaged_ablations_have_what_is_measured_and_nothing_impossible():
         assert_possible({key: record[key] for key in expected}, record["settings"]["latent"])
 
 
+SCORES = {"beta_vae", "factor_vae", "mig", "dci", "modularity", "sap", "mig_drawn"}
+PARTS = {"information", "total_correlation", "dimensionwise"}
+READ = {f"{reader}_{count}" for reader in ("logistic", "trees") for count in (10, 100, 1000)}
+
+
+def assert_possible_scores(found: dict[str, float], latent: int, n: int = 1536) -> None:
+    assert all(0 <= found[name] <= 1 for name in SCORES | READ)
+    assert found["active"] in range(latent + 1) and 0 < found["mse"] < 1
+    assert found["kl"] == pytest.approx(sum(found[part] for part in PARTS), abs=0.35), "one draw a picture"
+    assert found["information"] < math.log(n) + 0.35
+
+
+def test_codes_are_scored_without_a_draw_from_elsewhere_and_all_that_is_promised_is_there(monkeypatch):
+    monkeypatch.setenv("AE_BUDGET", "smoke")
+    one = populations.get("disentanglement").recipes[0]
+    model, _ = one.train(0, progress=False)
+    found = populations.measure_disentanglement(one, model)
+    assert found.keys() == SCORES | PARTS | READ | {"mse", "kl", "active"}
+    assert_possible_scores(found, one.latent)
+    before = torch.get_rng_state()
+    assert populations.measure_disentanglement(one, model) == found
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_code_that_holds_the_factors_is_read_better_with_more_labels_and_noise_is_not_read():
+    generator = torch.Generator().manual_seed(0)
+    values = torch.stack(torch.meshgrid(torch.arange(6), torch.arange(16), torch.arange(16), indexing="ij"), -1)
+    factors = dict(zip(("scale", "x", "y"), values.flatten(0, 2).unbind(1), strict=True))
+    codes = values.flatten(0, 2) + 0.05 * torch.randn(1536, 3, generator=generator)
+    read = populations.downstream(codes, factors)
+    assert read["trees_10"] < read["trees_100"] < read["trees_1000"] > 0.9
+    assert read["logistic_10"] < read["logistic_100"] < read["logistic_1000"]
+    noise = populations.downstream(torch.randn(1536, 3, generator=generator), factors, labels=(1000,))
+    assert max(noise.values()) < 0.2, "chance is (1/6 + 1/16 + 1/16) / 3, about 0.1"
+
+
+def test_records_for_the_package_are_those_of_one_make_and_no_older_ones(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(populations, "_packaged", lambda name: tmp_path / f"packaged-{name}.jsonl")
+    (tmp_path / "tiny.jsonl").write_text('{"key": "of an older version"}\n')
+    assert cli.main(["records", "tiny", "--package"]) == 0
+    assert capsys.readouterr().out.endswith(f"and in {tmp_path / 'packaged-tiny.jsonl'}\n")
+    assert [(r["recipe"], r["seed"]) for r in populations.records("tiny")] == RUNS
+
+
 def assert_possible(found: dict[str, float], latent: int) -> None:
     assert all(0 < value < 1 for key, value in found.items() if key.endswith("mse"))
     assert 0 <= found["readable"] <= 1
