@@ -208,9 +208,9 @@ _RECIPES: dict[str, Recipe | PriorRecipe] = {
                 expected=expected,
             )
             for name, objective, weight, tc, expected in (
-                ("beta-vae", "elbo", 15.0, 1.0, "to be measured"),
-                ("tc-vae", "tc", 10.0, 4.0, "to be measured"),
-                ("factor-vae", "factor", 10.0, 4.0, "to be measured"),
+                ("beta-vae", "elbo", 15.0, 1.0, "MIG 0.34-0.62, median 0.52 (3 seeds; whole grid, means, 20 bins)"),
+                ("tc-vae", "tc", 10.0, 4.0, "see populations.records('disentanglement')"),
+                ("factor-vae", "factor", 10.0, 4.0, "see populations.records('disentanglement')"),
             )
         ),
         # Part IV: maps of codes, of digits and of color images.

@@ -58,6 +58,23 @@ def test_each_optimizer_moves_its_own_network_only(images, monkeypatch):
         assert found == moved
 
 
+def test_the_gradient_that_the_vae_s_loss_leaves_in_the_discriminator_is_never_stepped(images, monkeypatch):
+    """T12: a discriminator whose own loss is flat stays where it is, to the bit."""
+
+    def flat(model, judge, x, generator):
+        return 0 * weights_sum(judge)
+
+    def weights_sum(judge):
+        return torch.stack([p.sum() for p in judge.parameters()]).sum()
+
+    monkeypatch.setattr(factor_vae, "discriminator_loss", flat)
+    model, judge = small_model(), discriminator()
+    before = weights(model), weights(judge)
+    for _ in factor_vae.steps(model, images, discriminator=judge, **SETTINGS):
+        pass
+    assert torch.equal(weights(judge), before[1]) and not torch.equal(weights(model), before[0])
+
+
 def test_the_discriminator_learns_the_density_ratio():
     """Correlated Gaussian codes: their total correlation, -log(1 - r^2) / 2, is what the log-odds average to."""
     torch.manual_seed(0)
