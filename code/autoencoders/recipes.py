@@ -203,7 +203,7 @@ _RECIPES: dict[str, Recipe | PriorRecipe] = {
                 warmup=0.3,
                 epochs=120,
                 batch_size=64,
-                learning_rate=5e-3,
+                learning_rate=5e-3 if objective == "elbo" else 3e-3,
                 decay_from=0.8,
                 expected=expected,
             )
