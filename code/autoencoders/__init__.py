@@ -53,6 +53,7 @@ _MODULES = (
     "squares",
     "codebook_views",
     "map_views",
+    "metric_views",
     "code_views",
     "stories",
     "code_views",

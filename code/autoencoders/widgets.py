@@ -29,6 +29,7 @@ from autoencoders.exhibits import (
 from autoencoders.factor_views import latent_traversals, rotated_latents
 from autoencoders.in_page import vae_in_page
 from autoencoders.map_views import codec_explorer, map_switch
+from autoencoders.metric_views import fixed_factor
 from autoencoders.planes import latent_plane, posterior_plane, two_planes
 from autoencoders.representation_views import label_efficiency
 from autoencoders.squares import four_corners, quantile_plane
@@ -43,6 +44,7 @@ __all__ = [
     "denoiser",
     "error_map",
     "estimator_variance",
+    "fixed_factor",
     "four_corners",
     "gaussian_kl",
     "label_efficiency",

@@ -175,6 +175,7 @@ def make(
         readers = {"a": "linear", "b": "nearest neighbor"}
         tables = ({readers[r]: table[r] for r in "ab"} for table in (shares, read))
         return widgets.label_efficiency(counts, *tables, x, digits.test.labels[:8], class_names=digits.class_names)
+
     def turned() -> Any:
         codes, angles = torch.randn(60, 2, generator=generator), [0.0, 15.0, 30.0, 45.0]
         scores = {"ELBO": [-80.0] * 4, "MIG": [0.6, 0.4, 0.1, 0.02]}
@@ -215,6 +216,7 @@ def make(
             {1.0: plane_vae, 4.0: plane_vae}, x[:3], {1.0: [2.0, 1.5], 4.0: [1.0, 0.0]}
         ),
         "rotated_latents": turned,
+        "fixed_factor": lambda: widgets.fixed_factor(*labeled_codes()),
     }
     return lambda name: makers[name]()
 
@@ -248,6 +250,7 @@ NAMES = [
     "prior_drawing",
     "latent_traversals",
     "rotated_latents",
+    "fixed_factor",
 ]
 SQUARES = (
     "latent_plane",
@@ -951,6 +954,46 @@ def test_the_vector_walks_along_the_copied_gradient(beta, make, page, tmp_path, 
     page.locator("canvas[role=slider]").focus()
     page.keyboard.press("Shift+ArrowRight")
     assert "z at \u22121.25, 1.20" in page.locator("canvas[role=slider]").get_attribute("aria-valuetext")
+    assert page.errors == []
+
+
+def labeled_codes() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Two factors of eight values: a code that holds them, with a latent nobody uses, and one turned by 45 degrees."""
+    row, column = torch.arange(64) // 8, torch.arange(64) % 8
+    plain = torch.stack([row, torch.zeros(64), column], 1).float()
+    turned = torch.stack([row + column, torch.zeros(64), row - column], 1).float()
+    return {"plain": plain, "turned": turned}, {"row": row, "column": column}
+
+
+def test_the_fixed_factor_is_the_one_whose_latent_does_not_differ(make, page, tmp_path):
+    load(page, write(tmp_path / "page.html", make("fixed_factor")))
+    bars = lambda: [  # noqa: E731
+        float(text.split(":")[-1]) for text in page.locator("canvas").first.get_attribute("aria-label").split(", ")
+    ]
+    status, next_round = page.locator("ae-view [role=status]"), page.get_by_role("button", name="Next round")
+    for played in range(4):
+        row, unused, column = bars()
+        assert unused == 0 and min(row, column) == 0 < max(row, column)
+        expect(next_round).to_be_disabled()
+        page.get_by_role("button", name=f"the pairs share {'row' if row == 0 else 'column'}").click()
+        page.wait_for_timeout(200)
+        assert "Right" in status.text_content()
+        assert page.locator("ae-view td").all_inner_texts() == [f"{played + 1} of {played + 1}"] * 2 + ["1 in 2"]
+        page.keyboard.press("Enter")  # the focus is on Next round
+    page.get_by_role("button", name=f"the pairs share {'column' if bars()[0] == 0 else 'row'}").click()
+    page.get_by_role("button", name="the pairs share row").dispatch_event("click")  # one guess a round
+    page.wait_for_timeout(200)
+    assert "No: the pairs share" in status.text_content()
+    assert page.locator("ae-view td").all_inner_texts()[:2] == ["4 of 5", "5 of 5"]
+    page.get_by_role("radio", name="turned").check()
+    page.locator("ae-view input[type=range]").focus()
+    page.keyboard.press("End")
+    # Pairs that share one of two independent factors differ in the sum as they do in the other factor: 2.625 on average.
+    spread = abs(torch.arange(15.0)[:, None] - torch.arange(15.0))
+    count = torch.tensor([*range(1, 9), *range(7, 0, -1)]) / 64
+    unrelated = float((count[:, None] * count * spread).sum())
+    assert bars() == pytest.approx([2.625 / unrelated, 0, 2.625 / unrelated], abs=0.15)
+    assert page.locator("ae-view td").all_inner_texts()[0] == "0 of 0", "each code has its own score"
     assert page.errors == []
 
 

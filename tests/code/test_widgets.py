@@ -21,6 +21,7 @@ from autoencoders import (
     code_views,
     data,
     in_page,
+    metric_views,
     networks,
     panel,
     planes,
@@ -217,6 +218,44 @@ def test_what_belongs_together_must_have_the_same_keys_and_shapes(images):
 def test_the_copied_gradient_refuses_what_it_cannot_draw(wrong, message):
     with pytest.raises(ValueError, match=message):
         widgets.copied_gradient(**wrong)
+
+
+def labeled_codes() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    factors = {"row": torch.arange(12) // 4, "column": torch.arange(12) % 4}
+    return {"both": torch.stack([*factors.values()], 1).float()}, factors
+
+
+def test_the_unit_of_a_bar_is_the_mean_difference_of_all_pairs():
+    z = torch.randn(30, 3, generator=torch.Generator().manual_seed(0)).double()
+    expected = (z[:, None] - z).abs().mean((0, 1))
+    assert metric_views.mean_differences(z.numpy()) == pytest.approx(expected.numpy())
+
+
+def test_the_game_begins_without_a_guess_and_python_sees_the_score():
+    view = widgets.fixed_factor(*labeled_codes(), pairs=4)
+    assert (view.guess, view.round, view.pairs, view.score) == (-1, 0, 4, [[0, 0, 0]])
+    view.set_state({"guess": 1, "score": [[1, 1, 1]]})  # what the page sends
+    assert (view.guess, view.score) == (1, [[1, 1, 1]])
+    with pytest.raises(traitlets.TraitError):
+        view.guess = 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(codes={}), "at least one"),
+        (dict(codes={"a": torch.zeros(12, 2), "b": torch.zeros(12, 3)}), "of one shape"),
+        (dict(codes={"a": torch.zeros(12, 17)}), "1 to 16 latents"),
+        (dict(factors={"row": torch.arange(12)}), "two to six factors"),
+        (dict(factors={"row": torch.arange(12), "column": torch.arange(9)}), "two to six factors"),
+        (dict(factors={"row": torch.arange(12), "same": torch.zeros(12)}), "at least two"),
+        (dict(pairs=3), "pairs must be one of"),
+    ],
+)
+def test_the_game_refuses_what_cannot_be_played(wrong, message):
+    codes, factors = labeled_codes()
+    with pytest.raises(ValueError, match=message):
+        widgets.fixed_factor(**(dict(codes=codes, factors=factors) | wrong))
 
 
 def test_a_codebook_starts_well_or_badly():
