@@ -47,7 +47,10 @@ class Ahead:
         self.running: dict[tuple[str, ...], Future[dict[str, Any]]] = {}
 
     def start(self, app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-        """Begin with every page that is about to be read and is not in the execution cache, in the order of reading."""
+        """Begin with every page that is about to be read and is not in the execution cache.
+
+        Parts come in the book's order: a page trains what is new in it, and loads what an earlier part has trained.
+        """
         from jupyter_cache import get_cache
         from myst_nb.core.read import create_nb_reader
 
@@ -55,7 +58,8 @@ class Ahead:
         if config.execution_mode != "cache":
             return
         cache = get_cache(config.execution_cache_path or ".jupyter_cache")
-        for name in sorted(docnames):
+        parts = list(dict.fromkeys(map(_folder, [*app.config.external_site_map, *docnames])))
+        for name in sorted(docnames, key=lambda name: (parts.index(_folder(name)), name)):
             path = Path(env.doc2path(name))
             reader = create_nb_reader(str(path), env.myst_config, config, path.read_text(encoding="utf-8"))  # type: ignore[attr-defined]
             notebook = reader and reader.read(path.read_text(encoding="utf-8"))
@@ -90,6 +94,10 @@ class Ahead:
 
     def end(self, app: Sphinx, exception: Exception | None) -> None:
         self.pool.shutdown(wait=exception is None, cancel_futures=True)
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _code(notebook: Any) -> tuple[str, ...]:
