@@ -15,8 +15,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8000
-# Two processes: half of the tests wait for a browser or a kernel.
-ARGS ?= -n 2
+# Two processes: half of the tests wait for a browser or a kernel. The slow ones stand together; an idle process takes its share.
+ARGS ?= -n 2 --dist worksteal
 # The stamp's name carries a hash of what was installed: another requirements.txt, another stamp.
 STAMP := $(VENV)/installed-$(shell cat requirements.txt code/pyproject.toml | cksum | tr -s ' \t' '-')
 

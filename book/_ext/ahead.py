@@ -38,6 +38,16 @@ def execute(notebook: Any, options: dict[str, Any]) -> dict[str, Any]:
     return dict(notebook=notebook, seconds=result.time, error=error, said=result.exc_string, costs=costs)
 
 
+def by_part(pages: list[str], book: list[str]) -> list[str]:
+    """The pages, parts (folders) in the book's order: a page trains what is new, and loads what an earlier part trained."""
+
+    def part(page: str) -> str:
+        return page.rpartition("/")[0]
+
+    parts = list(dict.fromkeys(map(part, [*book, *pages])))
+    return sorted(pages, key=lambda page: (parts.index(part(page)), page))
+
+
 class Ahead:
     """The executions under way, by the code of their pages."""
 
@@ -47,7 +57,7 @@ class Ahead:
         self.running: dict[tuple[str, ...], Future[dict[str, Any]]] = {}
 
     def start(self, app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-        """Begin with every page that is about to be read and is not in the execution cache, in the order of reading."""
+        """Begin with every page that is about to be read and is not in the execution cache."""
         from jupyter_cache import get_cache
         from myst_nb.core.read import create_nb_reader
 
@@ -55,7 +65,7 @@ class Ahead:
         if config.execution_mode != "cache":
             return
         cache = get_cache(config.execution_cache_path or ".jupyter_cache")
-        for name in sorted(docnames):
+        for name in by_part(docnames, list(app.config.external_site_map)):
             path = Path(env.doc2path(name))
             reader = create_nb_reader(str(path), env.myst_config, config, path.read_text(encoding="utf-8"))  # type: ignore[attr-defined]
             notebook = reader and reader.read(path.read_text(encoding="utf-8"))

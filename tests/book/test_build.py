@@ -172,6 +172,14 @@ ae.claims.judge("ae-samples-worse", {"N(0, I)": [0.2, 0.3, 0.25], "a fitted Gaus
 """
 
 
+def test_pages_are_executed_part_by_part_in_the_order_of_the_book(monkeypatch):
+    monkeypatch.syspath_prepend(toc.ROOT / "book" / "_ext")
+    ahead = importlib.import_module("ahead")
+    book = ["book/start", "book/last/b", "book/first/c", "book/last/a"]
+    pages = ["book/first/c", "book/last/a", "book/last/b", "book/start", "else/where"]
+    assert ahead.by_part(pages, book) == ["book/start", "book/last/a", "book/last/b", "book/first/c", "else/where"]
+
+
 def test_the_ledger_collects_what_pages_judge_and_refuses_a_claim_of_another_page(tmp_path):
     root = small_book(tmp_path, PAGE[: PAGE.index("\n(")] + CLAIM)
     (root / "book" / "claims.md").write_text("(claims)=\n# Claims\n\n```{claims}\n```\n")

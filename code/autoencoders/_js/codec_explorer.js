@@ -66,26 +66,28 @@ export default {
 
     return view.start(["method", "point"], () => {
       const method = view.get("method"), point = view.get("point"), { name, settings, bits, errors } = methods[method];
-      const { context, sx, sy } = axes(view, plane, { x: costs, y: wrong, left: 58 });
+      const { context, sx, sy } = axes(view, plane, { x: costs, y: wrong, left: 58, top: 18 });
       at = methods.flatMap((one, m) => one.bits.map((cost, i) => [sx(cost), sy(one.errors[i]), m, i]));
-      const letters = [];
       methods.forEach((one, m) => {
         const color = m === method ? view.color[one.color] : view.color.muted;
         context.strokeStyle = color;
         context.lineWidth = m === method ? 2.5 : 1;
         line(context, one.bits.map((cost, i) => [sx(cost), sy(one.errors[i])]));
         one.bits.forEach((cost, i) => dot(context, sx(cost), sy(one.errors[i]), m === method ? 5 : 3, color));
-        context.fillStyle = view.color.ink;
-        context.textAlign = "center";
-        context.textBaseline = "bottom";
-        const x = sx(one.bits[0]);
-        let y = sy(one.errors[0]) - 6;
-        while (letters.some(([u, v]) => Math.abs(u - x) < 12 && Math.abs(v - y) < 13)) y -= 13;
-        letters.push([x, y]);
-        context.fillText(letter(m), x, y);
       });
       context.lineWidth = 2;
       dot(context, sx(bits[point]), sy(errors[point]), 8, view.color.latent, view.color.ink);
+      context.fillStyle = view.color.ink;
+      context.textAlign = "center";
+      context.textBaseline = "bottom";
+      const letters = [[sx(bits[point]), sy(errors[point]) + 6]];  // none is hidden by the chosen point or another letter
+      methods.forEach((one, m) => {
+        const x = sx(one.bits[0]);
+        let y = sy(one.errors[0]) - 6;
+        while (letters.some(([u, v]) => Math.abs(u - x) < 14 && Math.abs(v - y) < 13)) y -= 13;
+        letters.push([x, y]);
+        context.fillText(letter(m), x, y);
+      });
       rows[0].draw((i) => originals.subarray(i * pixels, (i + 1) * pixels));
       const start = (first[method] + point) * count;
       rows[1].draw((i) => pictures.subarray((start + i) * pixels, (start + i + 1) * pixels));

@@ -31,7 +31,7 @@ export default {
       const { context, sx, sy, box } = axes(view, plot, {
         x: { range: [counts[0], counts.at(-1)], log: true, label: "labels",
           ticks: counts.map((value) => ({ value, text: String(value) })) },
-        y: { range: [0, 1], label: "share read right" },
+        y: { range: [0, 1], label: "share read right" }, right: 18,
       });
       names.forEach((_, i) => {
         context.globalAlpha = 0.15;
