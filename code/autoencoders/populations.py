@@ -30,6 +30,7 @@ from autoencoders import (
     quantizers,
     recipes,
     samples,
+    sprites,
     sweeps,
     total_correlation,
 )
@@ -238,25 +239,35 @@ def _judged(name: str, images: torch.Tensor, seed: int) -> dict[str, float]:
 
 
 def _pressed() -> tuple[Recipe, ...]:
-    """Each objective with five weights: of the whole rate, where 1 makes a plain VAE, or of the total correlation in it.
-
-    The learning rate is one at which the networks start to learn under all of them; at 5e-3 some stay at the mean picture.
-    """
+    """Each objective with five weights: of the whole rate, where 1 makes a plain VAE, or of the total correlation in it."""
     return tuple(
-        recipes.get(f"{name}-sprites").replace(
-            name=f"sprites-{name}-{weight:g}", **{field: weight}, learning_rate=3e-3, expected=""
-        )
+        recipes.get(f"{name}-sprites").replace(name=f"sprites-{name}-{weight:g}", **{field: weight}, expected="")
         for name, field, weights in _PRESSURES
         for weight in weights
     )
 
 
 _PRESSURES = (
-    ("beta-vae", "weight", (1.0, 4.0, 8.0, 15.0, 25.0)),
-    ("tc-vae", "tc", (1.0, 2.0, 4.0, 6.0, 10.0)),
-    ("factor-vae", "tc", (1.0, 2.0, 4.0, 6.0, 10.0)),
+    ("beta-vae", "weight", (1.0, 1.5, 2.5, 4.0, 8.0)),
+    ("tc-vae", "tc", (2.0, 4.0, 8.0, 16.0, 32.0)),
+    ("factor-vae", "tc", (2.0, 4.0, 8.0, 16.0, 32.0)),
 )
-LABELS = (10, 100, 1000)
+LABELS = (10, 100, 1000, 10_000)
+_STEPS = {"scale": 4, "x": 2, "y": 2}  # of a finer grid in one of the recipe's
+
+
+def finer(recipe: Recipe) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Pictures between those of a recipe's sprites as well, 12,288 in all, and the value of its grid each is nearest to."""
+    options = recipe.data_options
+    (columns, rows), between = options["positions"], _STEPS
+    grid = sprites.Grid(
+        options["shapes"],
+        *(options["scales"] * between["scale"], options["orientations"]),
+        *(columns * between["x"], rows * between["y"], options["size"], options["height"]),
+    )
+    index = torch.arange(len(grid))
+    values = grid.factors(index)
+    return grid.images(index), {name: values[name] // step for name, step in between.items()}
 
 
 @torch.no_grad()
@@ -266,7 +277,7 @@ def measure_disentanglement(recipe: Recipe, model: VAE, seed: int = 0) -> dict[s
     The six of `disentanglement.scores` and downstream accuracies are of the means of q(z|x), `mig_drawn` of a draw of each;
     `mse` is of the picture decoded from the mean. `kl` is the average rate; `information`, `total_correlation` and
     `dimensionwise`, its parts, are means over a draw for each picture of exact log-densities. Then `active` units, and
-    `logistic_10`, ... `trees_1000`: see `downstream`.
+    `logistic_10`, ... `trees_10000` of the pictures of `finer`: see `downstream`.
     """
     grid, generator = recipe.dataset(), torch.Generator().manual_seed(1_000)
     factors = {name: values for name, values in (grid.factors or {}).items() if len(values.unique()) > 1}
@@ -282,17 +293,23 @@ def measure_disentanglement(recipe: Recipe, model: VAE, seed: int = 0) -> dict[s
     found["kl"] = torch.distributions.kl_divergence(q, model.prior).mean().item()
     found |= {name: part.mean().item() for name, part in zip(names, parts, strict=True)}
     found["active"] = float(evaluation.active_units(model, grid.images).sum())
-    return found | downstream(q.mean, factors)
+    images, labels = finer(recipe)
+    return found | downstream(disentanglement.represent(model, images), labels)
 
 
 def downstream(
-    codes: torch.Tensor, factors: dict[str, torch.Tensor], labels: tuple[int, ...] = LABELS, held_out: int = 512
+    codes: torch.Tensor, factors: dict[str, torch.Tensor], labels: tuple[int, ...] = LABELS, held_out: int = 2000
 ) -> dict[str, float]:
     """Accuracy, averaged over the factors, of classifiers that read them off codes after a few labels.
 
     `logistic_100` is logistic regression's after 100 labeled pictures, `trees_100` that of gradient-boosted trees, both on the
-    same `held_out` others. The grid has 1,536 pictures, so that 10,000 labels cannot be had.
+    same `held_out` others.
+
+    Raises:
+        ValueError: there are not as many pictures.
     """
+    if len(codes) < held_out + max(labels):
+        raise ValueError(f"{max(labels)} labels and {held_out} pictures to judge by need more than {len(codes)} codes")
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(1_000))
     test, pool = order[:held_out], order[held_out:]
     found = {}
@@ -314,6 +331,6 @@ _CLASSIFIERS = {
 
 _POPULATIONS = {
     "ablations": Population(_ablations(), measure_ablation),
-    "disentanglement": Population(_pressed(), measure_disentanglement),
+    "disentanglement": Population(_pressed(), measure_disentanglement, seeds=(0, 1, 2, 3, 4)),
     "codes": Population((recipes.get("vqvae-digits"), *_PRIORS), measure_codes),
 }
