@@ -276,8 +276,9 @@ def measure_disentanglement(recipe: Recipe, model: VAE, seed: int = 0) -> dict[s
 
     The six of `disentanglement.scores` and downstream accuracies are of the means of q(z|x), `mig_drawn` of a draw of each;
     `mse` is of the picture decoded from the mean. `kl` is the average rate; `information`, `total_correlation` and
-    `dimensionwise`, its parts, are means over a draw for each picture of exact log-densities. Then `active` units, and
-    `logistic_10`, ... `trees_10000` of the pictures of `finer`: see `downstream`.
+    `dimensionwise`, its parts, are means over a draw for each picture of exact log-densities. Then `active` units, `linear`,
+    the share of the factors' variance that a linear map of the means explains, averaged over the factors, and `logistic_10`,
+    ... `trees_10000` of the pictures of `finer`: see `downstream`.
     """
     grid, generator = recipe.dataset(), torch.Generator().manual_seed(1_000)
     factors = {name: values for name, values in (grid.factors or {}).items() if len(values.unique()) > 1}
@@ -293,8 +294,16 @@ def measure_disentanglement(recipe: Recipe, model: VAE, seed: int = 0) -> dict[s
     found["kl"] = torch.distributions.kl_divergence(q, model.prior).mean().item()
     found |= {name: part.mean().item() for name, part in zip(names, parts, strict=True)}
     found["active"] = float(evaluation.active_units(model, grid.images).sum())
+    found["linear"] = _explained(q.mean, torch.stack(list(factors.values()), 1))
     images, labels = finer(recipe)
     return found | downstream(disentanglement.represent(model, images), labels)
+
+
+def _explained(codes: torch.Tensor, values: torch.Tensor) -> float:
+    """The squared multiple correlation of each column of `values` with the codes, averaged."""
+    z, v = codes.double() - codes.double().mean(0), values.double() - values.double().mean(0)
+    left = v - z @ torch.linalg.lstsq(z, v, driver="gelsd").solution
+    return (1 - left.square().sum(0) / v.square().sum(0)).mean().item()
 
 
 def downstream(

@@ -48,7 +48,7 @@ def test_the_packaged_ablations_have_what_is_measured_and_nothing_impossible():
         assert_possible({key: record[key] for key in expected}, record["settings"]["latent"])
 
 
-SCORES = {"beta_vae", "factor_vae", "mig", "dci", "modularity", "sap", "mig_drawn"}
+SCORES = {"beta_vae", "factor_vae", "mig", "dci", "modularity", "sap", "mig_drawn", "linear"}
 PARTS = {"information", "total_correlation", "dimensionwise"}
 READ = {f"{reader}_{count}" for reader in ("logistic", "trees") for count in (10, 100, 1000, 10_000)}
 
@@ -82,6 +82,15 @@ def test_finer_pictures_lie_between_those_of_the_recipe_and_are_labeled_by_the_n
     nearest = torch.cdist(grid.images.flatten(1), images.flatten(1)).argmin(1)
     for name, values in labels.items():
         assert torch.equal(values[nearest], grid.factors[name]), "the coarse picture is nearest to one with its own labels"
+
+
+def test_a_linear_map_explains_a_turned_code_and_not_a_bent_one():
+    values = torch.cartesian_prod(torch.arange(6), torch.arange(8))
+    turned = values.float() @ torch.tensor([[1.0, -2.0], [3.0, 1.0]])
+    idle = torch.cat([turned, torch.zeros(48, 1)], 1)
+    assert populations._explained(idle, values) == pytest.approx(1, abs=1e-6)
+    bent = (values - values.float().mean(0)).square()
+    assert populations._explained(bent, values) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_code_that_holds_the_factors_is_read_better_with_more_labels_and_noise_is_not_read():
