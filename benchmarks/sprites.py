@@ -43,10 +43,14 @@ def main() -> None:
             }
             for how, value in found.items():
                 times[size, how] += [value] * (turn > 0)
-    print(f"pictures a second on one thread, {arguments.count:,} of {len(sprites.Grid()):,}, medians of {arguments.rounds}")
+    print(
+        f"pictures a second on one thread, {arguments.count:,} of {len(sprites.Grid()):,}, medians of {arguments.rounds}"
+    )
     for size in SIZES:
         together, singly = (statistics.median(times[size, how]) for how in ("together", "singly"))
-        print(f"{size} x {size}: {1 / together:10,.0f} in one call, {1 / singly:8,.0f} one by one, {singly / together:.0f} times")
+        print(
+            f"{size} x {size}: {1 / together:10,.0f} in one call, {1 / singly:8,.0f} one by one, {singly / together:.0f} times"
+        )
 
 
 if __name__ == "__main__":

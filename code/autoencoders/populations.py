@@ -15,22 +15,18 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from autoencoders import (
     data,
     disentanglement,
     distributions,
+    downstream,
     evaluation,
     objectives,
     priors,
     quantizers,
     recipes,
     samples,
-    sprites,
     sweeps,
     total_correlation,
 )
@@ -252,22 +248,6 @@ _PRESSURES = (
     ("tc-vae", "tc", (2.0, 4.0, 8.0, 16.0, 32.0)),
     ("factor-vae", "tc", (2.0, 4.0, 8.0, 16.0, 32.0)),
 )
-LABELS = (10, 100, 1000, 10_000)
-_STEPS = {"scale": 4, "x": 2, "y": 2}  # of a finer grid in one of the recipe's
-
-
-def finer(recipe: Recipe) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Pictures between those of a recipe's sprites as well, 12,288 in all, and the value of its grid each is nearest to."""
-    options = recipe.data_options
-    (columns, rows), between = options["positions"], _STEPS
-    grid = sprites.Grid(
-        options["shapes"],
-        *(options["scales"] * between["scale"], options["orientations"]),
-        *(columns * between["x"], rows * between["y"], options["size"], options["height"]),
-    )
-    index = torch.arange(len(grid))
-    values = grid.factors(index)
-    return grid.images(index), {name: values[name] // step for name, step in between.items()}
 
 
 @torch.no_grad()
@@ -278,7 +258,7 @@ def measure_disentanglement(recipe: Recipe, model: VAE, seed: int = 0) -> dict[s
     `mse` is of the picture decoded from the mean. `kl` is the average rate; `information`, `total_correlation` and
     `dimensionwise`, its parts, are means over a draw for each picture of exact log-densities. Then `active` units, `linear`,
     the share of the factors' variance that a linear map of the means explains, averaged over the factors, and `logistic_10`,
-    ... `trees_10000` of the pictures of `finer`: see `downstream`.
+    ... `trees_10000` of finer pictures: see `downstream`.
     """
     grid, generator = recipe.dataset(), torch.Generator().manual_seed(1_000)
     factors = {name: values for name, values in (grid.factors or {}).items() if len(values.unique()) > 1}
@@ -294,48 +274,9 @@ def measure_disentanglement(recipe: Recipe, model: VAE, seed: int = 0) -> dict[s
     found["kl"] = torch.distributions.kl_divergence(q, model.prior).mean().item()
     found |= {name: part.mean().item() for name, part in zip(names, parts, strict=True)}
     found["active"] = float(evaluation.active_units(model, grid.images).sum())
-    found["linear"] = _explained(q.mean, torch.stack(list(factors.values()), 1))
-    images, labels = finer(recipe)
-    return found | downstream(disentanglement.represent(model, images), labels)
-
-
-def _explained(codes: torch.Tensor, values: torch.Tensor) -> float:
-    """The squared multiple correlation of each column of `values` with the codes, averaged."""
-    z, v = codes.double() - codes.double().mean(0), values.double() - values.double().mean(0)
-    left = v - z @ torch.linalg.lstsq(z, v, driver="gelsd").solution
-    return (1 - left.square().sum(0) / v.square().sum(0)).mean().item()
-
-
-def downstream(
-    codes: torch.Tensor, factors: dict[str, torch.Tensor], labels: tuple[int, ...] = LABELS, held_out: int = 2000
-) -> dict[str, float]:
-    """Accuracy, averaged over the factors, of classifiers that read them off codes after a few labels.
-
-    `logistic_100` is logistic regression's after 100 labeled pictures, `trees_100` that of gradient-boosted trees, both on the
-    same `held_out` others.
-
-    Raises:
-        ValueError: there are not as many pictures.
-    """
-    if len(codes) < held_out + max(labels):
-        raise ValueError(f"{max(labels)} labels and {held_out} pictures to judge by need more than {len(codes)} codes")
-    order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(1_000))
-    test, pool = order[:held_out], order[held_out:]
-    found = {}
-    for count in labels:
-        for name, make_classifier in _CLASSIFIERS.items():
-            read = [
-                make_classifier().fit(codes[pool[:count]], values[pool[:count]]).score(codes[test], values[test])
-                for values in factors.values()
-            ]
-            found[f"{name}_{count}"] = sum(read) / len(read)
-    return found
-
-
-_CLASSIFIERS = {
-    "logistic": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
-    "trees": lambda: HistGradientBoostingClassifier(max_iter=20, min_samples_leaf=5, random_state=0),
-}
+    found["linear"] = downstream.linear_share(q.mean, torch.stack(list(factors.values()), 1))
+    images, labels = downstream.finer(recipe)
+    return found | downstream.accuracies(disentanglement.represent(model, images), labels)
 
 
 _POPULATIONS = {

@@ -8,7 +8,18 @@ import pytest
 import torch
 
 from autoencoders import __main__ as cli
-from autoencoders import data, distributions, evaluation, models, networks, objectives, populations, recipe, recipes
+from autoencoders import (
+    data,
+    distributions,
+    downstream,
+    evaluation,
+    models,
+    networks,
+    objectives,
+    populations,
+    recipe,
+    recipes,
+)
 
 ALL = {"train_mse", "test_mse", "readable", "entropy"}
 OF_A_VAE = {"train_drawn_mse", "test_drawn_mse", "train_rate", "test_rate", "active"}
@@ -74,23 +85,25 @@ def test_codes_are_scored_without_a_draw_from_elsewhere_and_all_that_is_promised
 
 def test_finer_pictures_lie_between_those_of_the_recipe_and_are_labeled_by_the_nearest():
     recipe = recipes.get("beta-vae-sprites")
-    grid, (images, labels) = recipe.dataset(), populations.finer(recipe)
+    grid, (images, labels) = recipe.dataset(), downstream.finer(recipe)
     assert images.shape == (24 * 32 * 16, 1, 16, 16)
     assert {name: values.bincount().tolist() for name, values in labels.items()} == {
         **{"scale": [2048] * 6, "x": [768] * 16, "y": [1536] * 8}
     }
     nearest = torch.cdist(grid.images.flatten(1), images.flatten(1)).argmin(1)
     for name, values in labels.items():
-        assert torch.equal(values[nearest], grid.factors[name]), "the coarse picture is nearest to one with its own labels"
+        assert torch.equal(values[nearest], grid.factors[name]), (
+            "the coarse picture is nearest to one with its own labels"
+        )
 
 
 def test_a_linear_map_explains_a_turned_code_and_not_a_bent_one():
     values = torch.cartesian_prod(torch.arange(6), torch.arange(8))
     turned = values.float() @ torch.tensor([[1.0, -2.0], [3.0, 1.0]])
     idle = torch.cat([turned, torch.zeros(48, 1)], 1)
-    assert populations._explained(idle, values) == pytest.approx(1, abs=1e-6)
+    assert downstream.linear_share(idle, values) == pytest.approx(1, abs=1e-6)
     bent = (values - values.float().mean(0)).square()
-    assert populations._explained(bent, values) == pytest.approx(0, abs=1e-6)
+    assert downstream.linear_share(bent, values) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_code_that_holds_the_factors_is_read_better_with_more_labels_and_noise_is_not_read():
@@ -98,13 +111,13 @@ def test_a_code_that_holds_the_factors_is_read_better_with_more_labels_and_noise
     values = torch.stack(torch.meshgrid(torch.arange(6), torch.arange(16), torch.arange(16), indexing="ij"), -1)
     factors = dict(zip(("scale", "x", "y"), values.flatten(0, 2).unbind(1), strict=True))
     codes = values.flatten(0, 2) + 0.05 * torch.randn(1536, 3, generator=generator)
-    read = populations.downstream(codes, factors, (10, 100, 1000), 512)
+    read = downstream.accuracies(codes, factors, (10, 100, 1000), 512)
     assert read["trees_10"] < read["trees_100"] < read["trees_1000"] > 0.9
     assert read["logistic_10"] < read["logistic_100"] < read["logistic_1000"]
-    noise = populations.downstream(torch.randn(1536, 3, generator=generator), factors, (1000,), 512)
+    noise = downstream.accuracies(torch.randn(1536, 3, generator=generator), factors, (1000,), 512)
     assert max(noise.values()) < 0.2, "chance is (1/6 + 1/16 + 1/16) / 3, about 0.1"
     with pytest.raises(ValueError, match="10000 labels and 2000 pictures to judge by need more than 1536"):
-        populations.downstream(codes, factors)
+        downstream.accuracies(codes, factors)
 
 
 def test_records_for_the_package_are_those_of_one_make_and_no_older_ones(tiny, tmp_path, monkeypatch, capsys):
