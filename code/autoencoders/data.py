@@ -176,7 +176,7 @@ def _sprites(
     shapes = (shapes,) if isinstance(shapes, str) else tuple(shapes)
     columns, rows = (positions, positions) if isinstance(positions, int) else positions
     grid = sprites.Grid(shapes, scales, orientations, columns, rows, size, height)
-    _afford(len(grid), 1, size, "ask for fewer values, or render batches with sprites.Grid(...).images(index)")
+    _afford(len(grid), 1, size, "ask for fewer values, or render on demand with sprites.Grid(...).images(index)")
     index = torch.arange(len(grid))
     # Split by picture, not by index: the same square under two orientations stays on one side.
     pictures = grid.picture(index).unique(return_inverse=True)[1]
