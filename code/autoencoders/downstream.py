@@ -16,7 +16,10 @@ _STEPS = {"scale": 4, "x": 2, "y": 2}  # of a finer grid in one of the recipe's
 
 
 def finer(recipe: Recipe) -> tuple[Float[Tensor, "n 1 size size"], dict[str, Tensor]]:
-    """Pictures between those of a recipe's sprites as well, 12,288 in all, and the value of its grid each is nearest to."""
+    """Pictures between those of a recipe's sprites as well, 12,288 in all, labeled by the cells of its grid.
+
+    Each step is divided, a column and a row in two, a size in four, and every part has the label of the whole.
+    """
     options = recipe.data_options
     (columns, rows), between = options["positions"], _STEPS
     grid = sprites.Grid(
