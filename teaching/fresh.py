@@ -149,4 +149,5 @@ def _failures(notebook: Any) -> Iterator[tuple[str, str]]:
 def _clean(cache: Path, budget: str) -> dict[str, str]:
     """The environment's variables, less those that would lead back to this machine's Python."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AE_", "PYTHON", "VIRTUAL_ENV"))}
-    return {**kept, "AE_BUDGET": budget, "AE_CACHE": str(cache), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    here = {"AE_JOBS": "1"} if budget == "smoke" else {}  # more processes take longer to start than three steps last
+    return {**kept, **here, "AE_BUDGET": budget, "AE_CACHE": str(cache), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}

@@ -44,6 +44,7 @@ _MODULES = (
     "prior_recipe",
     "recipes",
     "sweeps",
+    "downstream",
     "populations",
     "figures",
     "export",

@@ -104,7 +104,7 @@ def load(name_or_path: str | Path, **options: object) -> Dataset:
     Options, by data set (every one has `size`, the side of the images in pixels):
 
     - digits, emoji: none further.
-    - sprites: `shapes`, `scales`, `orientations`, `positions` choose the grid (`sprites.Grid`), reduced by default.
+    - sprites: `shapes`, `scales`, `orientations`, `positions` (or columns and rows), `height`: a `sprites.Grid`, reduced.
     - patches: `stride` between neighbors (8), `color` (False), `whiten` (None), the epsilon of a `Whitening` fitted on the
       training patches; whitened patches are signed.
     - mnist, fashion, cifar10: `root`, the folder that holds or shall hold the files; by default one in the user's cache.
@@ -170,13 +170,13 @@ def _sprites(
     shapes: Sequence[str] = sprites.SHAPES,
     scales: int = 4,
     orientations: int = 10,
-    positions: int = 8,
+    positions: int | Sequence[int] = 8,
+    height: float = 1.0,
 ) -> Dataset:
     shapes = (shapes,) if isinstance(shapes, str) else tuple(shapes)
-    grid = sprites.Grid(shapes, scales, orientations, positions, positions, size)
-    _afford(
-        len(grid), 1, size, "ask for fewer values, or render batches on demand with sprites.Grid(...).images(index)"
-    )
+    columns, rows = (positions, positions) if isinstance(positions, int) else positions
+    grid = sprites.Grid(shapes, scales, orientations, columns, rows, size, height)
+    _afford(len(grid), 1, size, "ask for fewer values, or render on demand with sprites.Grid(...).images(index)")
     index = torch.arange(len(grid))
     # Split by picture, not by index: the same square under two orientations stays on one side.
     pictures = grid.picture(index).unique(return_inverse=True)[1]

@@ -15,15 +15,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from autoencoders import (
     data,
     disentanglement,
     distributions,
+    downstream,
     evaluation,
     objectives,
     priors,
@@ -238,25 +235,19 @@ def _judged(name: str, images: torch.Tensor, seed: int) -> dict[str, float]:
 
 
 def _pressed() -> tuple[Recipe, ...]:
-    """Each objective with five weights: of the whole rate, where 1 makes a plain VAE, or of the total correlation in it.
-
-    The learning rate is one at which the networks start to learn under all of them; at 5e-3 some stay at the mean picture.
-    """
+    """Each objective with five weights: of the whole rate, where 1 makes a plain VAE, or of the total correlation in it."""
     return tuple(
-        recipes.get(f"{name}-sprites").replace(
-            name=f"sprites-{name}-{weight:g}", **{field: weight}, learning_rate=3e-3, expected=""
-        )
+        recipes.get(f"{name}-sprites").replace(name=f"sprites-{name}-{weight:g}", **{field: weight}, expected="")
         for name, field, weights in _PRESSURES
         for weight in weights
     )
 
 
 _PRESSURES = (
-    ("beta-vae", "weight", (1.0, 4.0, 8.0, 15.0, 25.0)),
-    ("tc-vae", "tc", (1.0, 2.0, 4.0, 6.0, 10.0)),
-    ("factor-vae", "tc", (1.0, 2.0, 4.0, 6.0, 10.0)),
+    ("beta-vae", "weight", (1.0, 1.5, 2.5, 4.0, 8.0)),
+    ("tc-vae", "tc", (2.0, 4.0, 8.0, 16.0, 32.0)),
+    ("factor-vae", "tc", (2.0, 4.0, 8.0, 16.0, 32.0)),
 )
-LABELS = (10, 100, 1000)
 
 
 @torch.no_grad()
@@ -265,8 +256,9 @@ def measure_disentanglement(recipe: Recipe, model: VAE, seed: int = 0) -> dict[s
 
     The six of `disentanglement.scores` and downstream accuracies are of the means of q(z|x), `mig_drawn` of a draw of each;
     `mse` is of the picture decoded from the mean. `kl` is the average rate; `information`, `total_correlation` and
-    `dimensionwise`, its parts, are means over a draw for each picture of exact log-densities. Then `active` units, and
-    `logistic_10`, ... `trees_1000`: see `downstream`.
+    `dimensionwise`, its parts, are means over a draw for each picture of exact log-densities. Then `active` units, `linear`,
+    the share of the factors' variance that a linear map of the means explains, averaged over the factors, and `logistic_10`,
+    ... `trees_10000` of finer pictures: see `downstream`.
     """
     grid, generator = recipe.dataset(), torch.Generator().manual_seed(1_000)
     factors = {name: values for name, values in (grid.factors or {}).items() if len(values.unique()) > 1}
@@ -282,38 +274,13 @@ def measure_disentanglement(recipe: Recipe, model: VAE, seed: int = 0) -> dict[s
     found["kl"] = torch.distributions.kl_divergence(q, model.prior).mean().item()
     found |= {name: part.mean().item() for name, part in zip(names, parts, strict=True)}
     found["active"] = float(evaluation.active_units(model, grid.images).sum())
-    return found | downstream(q.mean, factors)
-
-
-def downstream(
-    codes: torch.Tensor, factors: dict[str, torch.Tensor], labels: tuple[int, ...] = LABELS, held_out: int = 512
-) -> dict[str, float]:
-    """Accuracy, averaged over the factors, of classifiers that read them off codes after a few labels.
-
-    `logistic_100` is logistic regression's after 100 labeled pictures, `trees_100` that of gradient-boosted trees, both on the
-    same `held_out` others. The grid has 1,536 pictures, so that 10,000 labels cannot be had.
-    """
-    order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(1_000))
-    test, pool = order[:held_out], order[held_out:]
-    found = {}
-    for count in labels:
-        for name, make_classifier in _CLASSIFIERS.items():
-            read = [
-                make_classifier().fit(codes[pool[:count]], values[pool[:count]]).score(codes[test], values[test])
-                for values in factors.values()
-            ]
-            found[f"{name}_{count}"] = sum(read) / len(read)
-    return found
-
-
-_CLASSIFIERS = {
-    "logistic": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
-    "trees": lambda: HistGradientBoostingClassifier(max_iter=20, min_samples_leaf=5, random_state=0),
-}
+    found["linear"] = downstream.linear_share(q.mean, torch.stack(list(factors.values()), 1))
+    images, labels = downstream.finer(recipe)
+    return found | downstream.accuracies(disentanglement.represent(model, images), labels)
 
 
 _POPULATIONS = {
     "ablations": Population(_ablations(), measure_ablation),
-    "disentanglement": Population(_pressed(), measure_disentanglement),
+    "disentanglement": Population(_pressed(), measure_disentanglement, seeds=(0, 1, 2, 3, 4)),
     "codes": Population((recipes.get("vqvae-digits"), *_PRIORS), measure_codes),
 }

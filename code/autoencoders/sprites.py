@@ -123,6 +123,7 @@ class Grid:
     columns: int = 32
     rows: int = 32
     size: int = 64
+    height: float = 1.0  # the share of the vertical range that the rows span, around its middle
 
     def __post_init__(self) -> None:
         unknown = [shape for shape in self.shapes if shape not in SHAPES]
@@ -130,6 +131,8 @@ class Grid:
             raise ValueError(f"shapes must be a tuple of distinct names out of {SHAPES}; received {self.shapes!r}")
         if min(self.sizes) < 1:
             raise ValueError(f"every factor needs at least one value; received the sizes {self.sizes}")
+        if not 0 < self.height <= 1:
+            raise ValueError(f"height is a share of the vertical range, over 0 and at most 1; received {self.height}")
 
     @property
     def sizes(self) -> tuple[int, int, int, int, int]:
@@ -160,7 +163,7 @@ class Grid:
             "scale": _steps(0.5, 1.0, self.scales, alone=1.0)[factors["scale"]],
             "orientation": turn.deg2rad().float(),
             "x": _steps(0.0, 1.0, self.columns, alone=0.5)[factors["x"]],
-            "y": _steps(0.0, 1.0, self.rows, alone=0.5)[factors["y"]],
+            "y": _steps(0.5 - self.height / 2, 0.5 + self.height / 2, self.rows, alone=0.5)[factors["y"]],
         }
 
     def images(self, index: Int[Tensor, "n"]) -> Float[Tensor, "n 1 size size"]:

@@ -13,6 +13,7 @@ import joblib
 import torch
 from joblib.parallel import LokyBackend, get_active_backend
 
+import autoencoders
 from autoencoders.prior_recipe import PriorRecipe
 from autoencoders.recipe import Recipe
 from autoencoders.training import History, shows_progress
@@ -67,8 +68,8 @@ def run(
 ) -> list[dict[str, Any]]:
     """Train every recipe with every seed and give one record a run, recipe by recipe.
 
-    A record holds `recipe`, `seed`, the recipe's fields under `settings`, what the last epoch measured, and what
-    `measure(recipe, model, seed)` returns.
+    A record holds `recipe`, `seed`, the package's `version`, the recipe's fields under `settings`, what the last epoch
+    measured, and what `measure(recipe, model, seed)` returns.
 
     Args:
         measure: what to record of a trained model; a function of a module or a notebook, for it travels to the workers.
@@ -96,7 +97,8 @@ def _record(
 ) -> dict[str, Any]:
     key, recipe, seed = job
     model, history = recipe.trained(seed, progress=False)
-    record = dict(key=key, recipe=recipe.name, seed=seed, settings=dataclasses.asdict(recipe)) | history.last
+    record: dict[str, Any] = dict(key=key, recipe=recipe.name, seed=seed, version=autoencoders.__version__)
+    record |= dict(settings=dataclasses.asdict(recipe)) | history.last
     return json.loads(json.dumps(record | (measure(recipe, model, seed) if measure else {})))  # as it is read back
 
 

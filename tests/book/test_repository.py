@@ -12,9 +12,9 @@ PACKAGE = ROOT / "code" / "autoencoders"
 # A module imports only from those before it.
 ORDER = """
 files distributions sprites patches data latents networks codebooks quantizers reading_order transformer autoregressive
-vqvae models estimators total_correlation objectives priors collapse informativeness disentanglement judge evaluation
-samples rates runs loops training factor_vae recordings recipe prior_recipe recipes sweeps populations figures export views
-exhibits stories planes squares codebook_views factor_views code_views map_views metric_views representation_views
+vqvae models estimators total_correlation objectives priors collapse informativeness disentanglement runs judge
+evaluation samples rates loops training factor_vae recordings recipe prior_recipe recipes sweeps downstream populations figures
+export views exhibits stories planes squares codebook_views factor_views code_views map_views metric_views representation_views
 demonstrations in_page panel widgets checks claim_list claims __main__
 """.split()  # noqa: SIM905
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")

@@ -207,6 +207,8 @@ def test_sprites_options_choose_the_grid():
     assert {key: int(values.max()) + 1 for key, values in hearts.factors.items()} == {
         **{"shape": 1, "scale": 6, "orientation": 1, "x": 16, "y": 16}
     }
+    strip = data.load("sprites", shapes=("heart",), scales=1, orientations=1, positions=(16, 8), height=0.5)
+    assert len(strip) == 16 * 8 and int(strip.factors["x"].max()) == 15 and int(strip.factors["y"].max()) == 7
 
 
 @pytest.mark.parametrize("name", ["digits", "emoji", "patches", "sprites"])

@@ -159,4 +159,4 @@ def test_the_recipes_of_the_sprites_train(name, monkeypatch):
     again, _ = recipe.train(0, progress=False)
     assert isinstance(model, models.VAE) and torch.equal(weights(model), weights(again))
     assert history.last["step"] == 3 and history.last["validation_loss"] > 0
-    assert len(recipe.dataset()) == 1536
+    assert len(recipe.dataset()) == 6 * 16 * 8

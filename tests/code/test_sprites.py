@@ -129,3 +129,12 @@ def test_index_beyond_the_grid_is_refused():
     grid = sprites.Grid(scales=1, orientations=1, columns=2, rows=2)
     with pytest.raises(ValueError, match=r"index must be in \[0, 11\]; received values from 12 to 12"):
         grid.images(torch.tensor([12]))
+
+
+def test_height_is_the_share_of_the_vertical_range_that_rows_span():
+    wide = sprites.Grid(("heart",), 1, 1, 5, 4, 16, height=0.5)
+    index = torch.arange(len(wide))
+    assert wide.values(index)["y"].unique().tolist() == pytest.approx([0.25, 0.25 + 1 / 6, 0.25 + 2 / 6, 0.75])
+    assert wide.values(index)["x"].unique().tolist() == [0, 0.25, 0.5, 0.75, 1]
+    one = sprites.Grid(("heart",), 1, 1, 1, 1, 16, height=0.5)
+    assert one.values(torch.tensor([0]))["y"] == 0.5
