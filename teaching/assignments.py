@@ -58,7 +58,7 @@ def read(root: Path, page: str, only: Iterable[str] = ()) -> Assignment:
     labels, wanted = [question.label for question in assignment.questions], list(only)
     for label in wanted:
         if label not in labels:
-            raise ValueError(f"{page} has no exercise {label!r}{_nearest(label, labels)}; it has {', '.join(labels)}")
+            raise ValueError(f"{page} has no exercise {label!r}; it has {', '.join(labels)}{_nearest(label, labels)}")
     chosen = tuple(question for question in assignment.questions if not wanted or question.label in wanted)
     return dataclasses.replace(assignment, questions=chosen)
 
@@ -103,7 +103,7 @@ def write(
         "assignment.json": assignment.to_json(),
         "rubric.md": rubrics.text(assignment),
         "rubric.csv": rubrics.table(assignment),
-        "notes.md": rubrics.notes(assignment, autograder.python_version(root)),
+        "notes.md": rubrics.notes(assignment, autograder.python_version(root), addresses.package),
         **{f"public_tests/{file}": text for file, text in tests.items()},
     }
     dest.mkdir(parents=True, exist_ok=True)
@@ -226,7 +226,7 @@ def _assert_clean(text: str, assignment: Assignment) -> None:
     Raises:
         ValueError: it holds a mark of a solution, the name of a hidden test, or a line of a solution.
     """
-    told = {text for question in assignment.questions for text in _public(question)}
+    told = {*assignment.setup, *(text for question in assignment.questions for text in _public(question))}
     for question in assignment.questions:
         secrets = [name for test in question.tests if test.hidden for name in autograder.functions(test.source)]
         secrets += [line.strip() for line in solution(question).splitlines() if len(line.strip()) > 15]

@@ -65,8 +65,17 @@ def test_files(assignment: Assignment) -> dict[str, str]:
     """What otter reads: for each coding question that carries points a module with all its tests.
 
     Raises:
-        ValueError: two test cells of one question define one name, of which the second would replace the first.
+        ValueError: two test cells of one question, or two answers, define one name: otter runs the tests after the whole
+            notebook, when the second has replaced the first.
     """
+    answers: dict[str, str] = {}
+    for question in assignment.questions:
+        for name in (name for node in ast.parse(question.solution).body for name in _names(node)):
+            if name in answers:
+                raise ValueError(
+                    f"{answers[name]} and {question.label} both define `{name}`: give them different names"
+                )
+            answers[name] = question.label
     asked = [question for question in assignment.questions if question.tests and not question.self_check]
     return {f"{question.label}.py": _test_file(question, assignment.setup) for question in asked}
 

@@ -197,7 +197,7 @@ def exercise_texts(page: str, book: markdown.Book) -> dict[str, tuple[str, set[s
             maker.blocks((block,))
         if label and block.name in ("exercise", "exercise-end"):
             found[label] = joined(maker.waiting), maker.cited
-            maker.waiting, label = [], ""
+            maker.waiting, maker.cited, label = [], set(), ""
     return found
 
 

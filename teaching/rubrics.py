@@ -7,12 +7,18 @@ import io
 
 from teaching.questions import Assignment, Question
 
+INSTALLS = "The notebook's first cell installs the book's package where it is missing, from `{package}`."
+INSTALLS_NOTHING = (
+    "The notebook's first cell asks for the book's package but cannot install it, because the book has no address: set "
+    "`repository.url` in `_config.yml`, or AE_REPOSITORY_URL, and make the assignment again; or have students install "
+    "`./code`."
+)
+BY_HAND = "by hand"
 COLUMNS = ("question", "title", "kind", "criterion", "points")
 NOTES = """\
 # Notes for the instructor: {title}
 
-Made from the page `{page}` by `make assignment`. Made again, the files named here are replaced; what else is in this
-folder stays.
+Made from the page `{page}` by `make assignment`. The next call writes these files anew; what else is in the folder stays.
 
 | file | what | who may see it |
 |---|---|---|
@@ -29,6 +35,11 @@ folder stays.
 {points}
 
 {by_tests} by tests and {by_hand} by hand, {total} in all.
+
+## For students
+
+{first} It works in Colab, on a Binder of the book and on a machine of one's own. Students need no otter-grader: the public
+tests are in the notebook.
 
 ## On Gradescope
 
@@ -94,7 +105,7 @@ def rows(assignment: Assignment) -> list[tuple[str, str, str, str, int]]:
             kind = "hidden test" if test.hidden else "public test"
             criterion = test.failure_message or test.name.removeprefix("test_").replace("_", " ")
             found.append((question.label, question.title, kind, criterion, test.points))
-        found += [(question.label, question.title, "by hand", line.text, line.points) for line in question.rubric]
+        found += [(question.label, question.title, BY_HAND, line.text, line.points) for line in question.rubric]
     return found
 
 
@@ -110,22 +121,23 @@ def table(assignment: Assignment) -> str:
 def text(assignment: Assignment) -> str:
     """The rubric as Markdown."""
     by_tests, by_hand = points(assignment)
-    lines = [f"# Rubric: {assignment.title}", "", f"{by_tests} points by tests, {by_hand} by hand.", ""]
+    lines = [f"# Rubric: {assignment.title}", "", f"{counted(by_tests)} by tests, {by_hand} by hand.", ""]
     for question in assignment.questions:
-        lines += [f"## {question.title}", "", f"`{question.label}`. {worth(question)}", ""]
-        mine = [row for row in rows(assignment) if row[0] == question.label]
-        lines += [f"- ({number}) {kind}: {criterion}" for _, _, kind, criterion, number in mine]
-        lines += [""] if mine else []
+        lines += [f"## {question.title}", "", f"`{question.label}`", ""]
+        given = [row[2:] for row in rows(assignment) if row[0] == question.label]
+        lines += [f"- ({number}) {f'{kind}: ' if kind != BY_HAND else ''}{told}" for kind, told, number in given]
+        lines += [""] if given else ["No points.", ""]
     return "\n".join(lines)
 
 
-def notes(assignment: Assignment, python: str) -> str:
-    """What the instructor has to know of the folder."""
+def notes(assignment: Assignment, python: str, package: str) -> str:
+    """What the instructor has to know of the folder; with the grader's Python and what installs the package for students."""
     by_tests, by_hand = points(assignment)
     lines = ["| question | title | by tests | by hand |", "|---|---|---:|---:|"]
     for question in assignment.questions:
         given = ("-", "-") if question.self_check else (str(question.points), str(question.points_by_hand))
         lines.append(f"| `{question.label}` | {question.title} | {' | '.join(given)} |")
+    first = INSTALLS.format(package=package) if package else INSTALLS_NOTHING
     manual = f", and manual grading with the {by_hand} points of `rubric.md`" if by_hand else ""
     return NOTES.format(
         title=assignment.title,
@@ -137,4 +149,5 @@ def notes(assignment: Assignment, python: str) -> str:
         total=by_tests + by_hand,
         manual=manual,
         python=python,
+        first=first,
     )
