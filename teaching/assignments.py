@@ -120,7 +120,7 @@ def write(
 def student(assignment: Assignment, book: markdown.Book, package: str) -> Any:
     """The notebook that students get: no solution, no hidden test."""
     notebook = _notebook(assignment, book, package, with_solutions=False)
-    _assert_clean(nbformat.writes(notebook), assignment)
+    assert_clean(nbformat.writes(notebook), assignment)
     return notebook
 
 
@@ -220,7 +220,7 @@ def _explanation(question: Question, page: str, book: markdown.Book, cited: set[
     return maker.cells
 
 
-def _assert_clean(text: str, assignment: Assignment) -> None:
+def assert_clean(text: str, assignment: Assignment) -> None:
     """A last look at the students' notebook, independent of how it was made.
 
     Raises:
