@@ -90,9 +90,8 @@ def write(
     """
     addresses = addresses or notebooks.Addresses.of(root)
     assignment = read(root, page, only)
+    with_autograder = with_autograder and bool(autograder.test_files(assignment))
     if with_autograder:
-        autograder.require()
-    if with_autograder and any(question.is_coding for question in rubrics.graded(assignment)):
         autograder.require()
     dest = dest or root / "_build" / "assignments" / folder_name(assignment.page)
     book = markdown.Book(root, numbering.of_book(root), addresses.site, addresses.diagrams)
@@ -120,7 +119,8 @@ def write(
 def student(assignment: Assignment, book: markdown.Book, package: str) -> Any:
     """The notebook that students get: no solution, no hidden test."""
     notebook = _notebook(assignment, book, package, with_solutions=False)
-    assert_clean(nbformat.writes(notebook), assignment)
+    published = "\n".join(line for block in book.numbering.blocks[f"book/{assignment.page}"] for line in block.lines)
+    assert_clean(nbformat.writes(notebook), assignment, published)
     return notebook
 
 
@@ -215,30 +215,35 @@ def _explanation(question: Question, page: str, book: markdown.Book, cited: set[
             cell["metadata"] = {"autoencoders": {"question": question.label}, "tags": ["answer"]}
             cell["id"] = f"{question.label}-answer"
     if question.rubric and not question.self_check:
-        lines = "\n".join(f"- ({line.points}) {line.text}" for line in question.rubric)
+        lines = markdown.inline(
+            "\n".join(f"- ({line.points}) {line.text}" for line in question.rubric), page, book, cited
+        )
         maker.cells.append(new_markdown_cell(f"**Rubric.**\n\n{lines}", id=f"{question.label}-rubric"))
     return maker.cells
 
 
-def assert_clean(text: str, assignment: Assignment) -> None:
-    """A last look at the students' notebook, independent of how it was made.
+def assert_clean(text: str, assignment: Assignment, published: str) -> None:
+    """A last look at the students' notebook, independent of how it was made; `published` is what the page's readers see.
 
     Raises:
-        ValueError: it holds a mark of a solution, the name of a hidden test, or a line of a solution.
+        ValueError: it holds a mark of a solution, the name of a hidden test, or a line of what students do not get.
     """
-    told = {*assignment.setup, *(text for question in assignment.questions for text in _public(question))}
-    for question in assignment.questions:
-        secrets = [name for test in question.tests if test.hidden for name in autograder.functions(test.source)]
-        secrets += [line.strip() for line in solution(question).splitlines() if len(line.strip()) > 15]
-        secrets += [test.failure_message for test in question.tests if test.hidden and test.failure_message]
-        for secret in secrets:
-            if json.dumps(secret, ensure_ascii=False)[1:-1] in text and not any(secret in public for public in told):
-                raise ValueError(f"`{secret}`, of {question.label}, would be given to students")
     for mark in (editions.BEGIN, editions.END, "hidden-test"):
         if mark in text:
             raise ValueError(f"`{mark}` would be given to students")
+    for question in assignment.questions:
+        for secret in _secrets(question):
+            if json.dumps(secret, ensure_ascii=False)[1:-1] in text and secret not in published:
+                raise ValueError(f"`{secret}`, of {question.label}, would be given to students")
 
 
-def _public(question: Question) -> list[str]:
-    """What students get of a question anyway."""
-    return [question.stub, *(test.source for test in question.tests if not test.hidden)]
+def _secrets(question: Question) -> list[str]:
+    """Names of hidden tests, and all lines long enough to be told from others of what students do not get."""
+    hidden = [test for test in question.tests if test.hidden]
+    lines = solution(question).splitlines()
+    found = [name for test in hidden for name in autograder.functions(test.source)]
+    found += [line.strip() for line in lines if len(line.strip()) > 15]
+    texts = [question.written_solution, *question.wrong]
+    texts += [text for test in hidden for text in (test.source, test.failure_message)]
+    texts += [line.text for line in question.rubric]
+    return found + [line.strip() for text in texts for line in text.splitlines() if len(line.strip()) > 25]

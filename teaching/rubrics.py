@@ -7,7 +7,10 @@ import io
 
 from teaching.questions import Assignment, Question
 
-INSTALLS = "The notebook's first cell installs the book's package where it is missing, from `{package}`."
+INSTALLS = (
+    "The notebook's first cell installs the book's package where it is missing, from `{package}`: in "
+    "Colab, on a Binder of the book, and on a machine of one's own. Students need no otter-grader."
+)
 INSTALLS_NOTHING = (
     "The notebook's first cell asks for the book's package but cannot install it, because the book has no address: set "
     "`repository.url` in `_config.yml`, or AE_REPOSITORY_URL, and make the assignment again; or have students install "
@@ -22,10 +25,8 @@ Made from the page `{page}` by `make assignment`. The next call writes these fil
 
 | file | what | who may see it |
 |---|---|---|
-| `{name}.ipynb` | the notebook to hand out, with the public tests in it | students |
-| `public_tests/` | the same tests as files, one for each question | students |
-| `autograder.zip` | the grader for Gradescope, made by otter-grader, with all tests and the book's package | Gradescope |
-| `rubric.md`, `rubric.csv` | what each point is given for | you, or students after grading |
+| `{name}.ipynb` | the notebook to hand out{inline} | students |
+{tests}| `rubric.md`, `rubric.csv` | what each point is given for | you, and students after grading |
 | `answer-key.ipynb` | solutions, hidden tests and rubrics in one notebook | you |
 | `assignment.json` | all of it as data: what the book's own grader reads | you |
 | `notes.md` | this file | you |
@@ -38,35 +39,40 @@ Made from the page `{page}` by `make assignment`. The next call writes these fil
 
 ## For students
 
-{first} It works in Colab, on a Binder of the book and on a machine of one's own. Students need no otter-grader: the public
-tests are in the notebook.
+{first}
+{gradescope}
+## What this cannot do
 
+- The book's source shows every solution and every hidden test to whoever looks into its repository. Where that matters,
+  change the numbers in the questions, or keep the changed chapter and its solutions in a private copy of the repository
+  and make the assignment there.
+- No test reads an explanation: written questions are marked by hand.
+"""
+TESTS = """\
+| `public_tests/` | the same tests as files, one for each question | students |
+| `autograder.zip` | the grader for Gradescope, made by otter-grader: all tests, and the book's package | Gradescope |
+"""
+GRADESCOPE = """
 ## On Gradescope
 
 1. Create a *Programming Assignment* with {by_tests} autograder points{manual}.
 2. Upload `autograder.zip` under *Configure Autograder*. The image is built once, with Python {python} and a PyTorch without
    CUDA; that takes some minutes.
-3. Submit `answer-key.ipynb` as a test: it has to get {by_tests} of {by_tests} points. Submit `{name}.ipynb` as it is: what
-   it gets is what an untouched notebook gets.
+3. Submit `answer-key.ipynb` as a test: it has to get {by_tests} of {by_tests} points. Then submit `{name}.ipynb` as it is,
+   to see what an untouched notebook gets.
 4. Hand out `{name}.ipynb`. Students upload that one file, filled in.
 
-Hidden tests stay hidden from students there. Gradescope's line “All test cases passed!” under *Public Tests* speaks of the
-public ones only; tell your students.
+Students do not see the results of hidden tests there. Gradescope's “All test cases passed!” under *Public Tests* speaks of
+the public ones only; tell your students.
+
+otter-grader runs the students' code and the tests in one process, so that a notebook written to cheat can get all points
+on Gradescope, and read the hidden tests. Look into the notebooks of those who do much better there than in writing.
 
 ## On your own machine
 
 `python -m teaching grade` grades a folder of submissions against `assignment.json`, with the students' code in a process
 of its own. `otter run -a autograder.zip SUBMISSION.ipynb` runs Gradescope's tests without any such protection: use it
-for notebooks you trust, such as the answer key.
-
-## What this cannot do
-
-- The book's source shows every solution and every hidden test to whoever looks into its repository. Where that matters,
-  change the numbers in the questions, or keep the changed chapter and its solutions in a private copy of the repository and
-  make the assignment there.
-- otter-grader runs the students' code and the tests in one process, so that a notebook written to cheat can get all points
-  on Gradescope. Read the notebooks of those who do much better in tests than on paper.
-- No test reads an explanation: written questions are marked by hand, and their points are not in `autograder.zip`.
+for notebooks that you trust, such as the answer key.
 """
 
 
@@ -137,17 +143,18 @@ def notes(assignment: Assignment, python: str, package: str) -> str:
     for question in assignment.questions:
         given = ("-", "-") if question.self_check else (str(question.points), str(question.points_by_hand))
         lines.append(f"| `{question.label}` | {question.title} | {' | '.join(given)} |")
-    first = INSTALLS.format(package=package) if package else INSTALLS_NOTHING
-    manual = f", and manual grading with the {by_hand} points of `rubric.md`" if by_hand else ""
-    return NOTES.format(
-        title=assignment.title,
-        page=assignment.page,
-        name=assignment.page.rpartition("/")[2],
-        points="\n".join(lines),
-        by_tests=by_tests,
-        by_hand=by_hand,
-        total=by_tests + by_hand,
-        manual=manual,
-        python=python,
-        first=first,
-    )
+    words = {
+        "title": assignment.title,
+        "page": assignment.page,
+        "name": assignment.page.rpartition("/")[2],
+        "points": "\n".join(lines),
+        "by_tests": by_tests,
+        "by_hand": by_hand,
+        "total": by_tests + by_hand,
+        "manual": f", and manual grading with the {by_hand} points of `rubric.md`" if by_hand else "",
+        "python": python,
+        "first": INSTALLS.format(package=package) if package else INSTALLS_NOTHING,
+    }
+    if not by_tests:
+        return NOTES.format(**words, inline="", tests="", gradescope="")
+    return NOTES.format(**words, inline=", public tests in it", tests=TESTS, gradescope=GRADESCOPE.format(**words))

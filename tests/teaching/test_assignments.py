@@ -200,15 +200,24 @@ def test_a_folder_made_again_keeps_what_is_not_of_the_assignment(tmp_path):
         assert (folder / name).exists() or name == "autograder.zip"
 
 
+def test_an_assignment_without_tests_has_no_autograder_and_needs_no_otter(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    folder = assignments.write(ROOT, "vae/elbo", tmp_path, only=["ex-elbo-rewrite"])
+    assert not (folder / "autograder.zip").exists() and not (folder / "public_tests").exists()
+    assert "autograder" not in (folder / "notes.md").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="`make assignment` installs it"):
+        assignments.write(ROOT, "vae/elbo", tmp_path / "coding")
+    assert not (tmp_path / "coding").exists()
+
+
 def test_a_leak_into_the_students_notebook_is_refused(book):
     assignment = assignments.read(ROOT, "vae/reparameterization")
     question = next(question for question in assignment.questions if question.is_coding)
     secret = next(test for test in question.tests if test.hidden)
+    assignments.assert_clean("nothing", assignment, "")
     for leak in (secret.name, secret.failure_message, "sigma = (log_var / 2).exp()", editions.BEGIN, "hidden-test"):
         with pytest.raises(ValueError, match="would be given to students"):
-            assignments.assert_clean(
-                nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_raw_cell(leak)])), assignment
-            )
+            assignments.assert_clean(f"... {leak} ...", assignment, "")
     leaking = dataclasses.replace(assignment, setup=("# BEGIN SOLUTION",))
     with pytest.raises(ValueError, match="would be given to students"):
         assignments.student(leaking, book, "")
