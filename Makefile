@@ -4,6 +4,7 @@
 # make chapter CH=autoencoders/linear   build one page, quickly
 # make notebooks        a notebook of every chapter       -> _build/notebooks
 # make notebooks-full   the same, run from first to last cell in an environment like Colab's
+# make assignment CHAPTER=vae/reparameterization   a chapter's exercises to hand out and to grade (ONLY="ex-a ex-b": of these)
 # make population       train and measure again what the records of Part III are of; resumes (NAME=ablations: others)
 # make bench   side-by-side timings
 # make clean   remove what was built (make distclean: and .venv)
@@ -19,12 +20,14 @@ PORT ?= 8000
 ARGS ?= -n 2 --dist worksteal
 # The stamp's name carries a hash of what was installed: another requirements.txt, another stamp.
 STAMP := $(VENV)/installed-$(shell cat requirements.txt code/pyproject.toml | cksum | tr -s ' \t' '-')
+# Likewise for what only assignments need; on top of the above, so it is installed again after that.
+TEACHING := $(VENV)/teaching-$(shell cat requirements.txt teaching/requirements.txt | cksum | tr -s ' \t' '-')
 
 # One thread a process: numbers do not depend on how many cores there are, and a busy machine slows a build by no more
 # than its share. Runs over several seeds take the other cores, a process each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup book chapter serve browser check test notebooks notebooks-full population bench clean distclean data-check
+.PHONY: setup book chapter serve browser check test notebooks notebooks-full assignment population bench clean distclean data-check
 
 setup: $(STAMP)
 
@@ -36,6 +39,12 @@ $(STAMP):
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e code
 	@rm -f $(VENV)/installed-*
+	@touch $@
+
+$(TEACHING): $(STAMP)
+	@echo "Installing what teaching/requirements.txt names into $(VENV) (once) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r teaching/requirements.txt
+	@rm -f $(VENV)/teaching-*
 	@touch $@
 
 book: $(STAMP)
@@ -57,7 +66,7 @@ browser: $(STAMP)
 check: $(STAMP)
 	@$(PY) -m ruff format --check --quiet . && $(PY) -m ruff check --quiet . && $(PY) -m pyright
 
-test: $(STAMP) browser book
+test: $(STAMP) $(TEACHING) browser book
 	@$(PY) -m pytest tests $(ARGS)
 
 notebooks: $(STAMP)
@@ -65,6 +74,10 @@ notebooks: $(STAMP)
 
 notebooks-full: $(STAMP)
 	@$(PY) -m teaching execute --full $(CH)
+
+assignment: $(TEACHING)
+	@test -n "$(CHAPTER)" || { echo "Say which: make assignment CHAPTER=vae/reparameterization"; exit 2; }
+	@$(PY) -m teaching assignment $(CHAPTER) $(if $(ONLY),--only $(ONLY))
 
 # Another version of the package starts anew; one that was stopped goes on. AE_JOBS says how many processes.
 NAME ?= disentanglement

@@ -1,5 +1,5 @@
 """`python -m teaching`: check the chapters, write an edition of their source, build the site or one page of it,
-make the notebooks and run them."""
+make the notebooks and run them, make an assignment of a chapter's exercises."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from teaching import editions, fresh, notebooks, site
+from teaching import assignments, editions, fresh, notebooks, site
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     executed.add_argument("--full", action="store_true", help="with all of every recipe's steps, not with three")
     page = commands.add_parser("page", help="build one page, for instance autoencoders/linear")
     page.add_argument("page")
+    assigned = commands.add_parser("assignment", help="make an assignment of a chapter's exercises")
+    assigned.add_argument("page", help="for instance vae/reparameterization")
+    assigned.add_argument("--only", nargs="+", default=[], metavar="LABEL", help="these exercises, not all of the page")
+    assigned.add_argument("--dest", type=Path, help="folder for it, by default one in _build/assignments")
     given = parser.parse_args(arguments)
     try:
         if given.command == "edition":
@@ -50,6 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if given.command == "execute":
             return fresh.execute(ROOT, given.pages, full=given.full)
+        if given.command == "assignment":
+            folder = assignments.write(ROOT, given.page, given.dest, only=given.only)
+            print(f"The assignment is in {folder}; notes.md there says what each file is, and who may see it.")
+            return 0
         return site.build(ROOT) if given.command == "build" else site.build_page(ROOT, given.page)
     except ValueError as error:
         print(error, file=sys.stderr)

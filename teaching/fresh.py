@@ -68,7 +68,9 @@ def wheel(root: Path, dest: Path) -> Path:
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, source / name)
         build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
-        subprocess.run([*build, str(dest), str(source / "code")], check=True, capture_output=True)
+        # The times of the files in it, so that the same package gives the same wheel: the earliest that a zip file can say.
+        same = os.environ | {"SOURCE_DATE_EPOCH": "315532800"}
+        subprocess.run([*build, str(dest), str(source / "code")], check=True, capture_output=True, env=same)
     return next(dest.glob("autoencoders-*.whl"))
 
 

@@ -163,7 +163,7 @@ def convert(page: str, book: markdown.Book, package: str) -> Any:
         for block in outer.walk():
             is_inside = block is not outer and outer.name not in editions.SOLUTIONS
             markdown.check(block, path, book, is_inside=is_inside)
-    maker = _Maker(page, book)
+    maker = Maker(page, book)
     maker.blocks(book.numbering.blocks[page])
     maker.end()
     title, _, text = maker.cells[0].source.partition("\n") if maker.cells else ("", "", "")
@@ -172,16 +172,43 @@ def convert(page: str, book: markdown.Book, package: str) -> Any:
     maker.cells[0]["source"] = (
         f"{title}\n\n{ABOUT.format(page=book.link('a page of All About Autoencoders', page))}\n{text}"
     )
-    first = INSTALL.format(package=package, lacking=LACKING) if package else UNKNOWN
-    cells = [new_code_cell(first), *maker.cells]
+    cells = [new_code_cell(first_cell(package)), *maker.cells]
     for number, cell in enumerate(cells):
         cell["id"] = f"{page.replace('/', '-').removeprefix('book-')}-{number}"
     return new_notebook(cells=cells, metadata=METADATA)
 
 
+def first_cell(package: str) -> str:
+    """The cell that brings the book's package where it is missing; `package` is what pip gets, empty where unknown."""
+    return INSTALL.format(package=package, lacking=LACKING) if package else UNKNOWN
+
+
+def exercise_texts(page: str, book: markdown.Book) -> dict[str, tuple[str, set[str]]]:
+    """The Markdown of each exercise of one page with its heading, and the works it cites, by the exercise's label."""
+    found: dict[str, tuple[str, set[str]]] = {}
+    maker, label = Maker(page, book), ""
+    for block in book.numbering.blocks[page]:
+        if block.name in editions.EXERCISES:
+            maker.flush()
+            maker.cited, label = set(), block.label
+        if label and block.name == "code-cell":
+            maker.count(block)
+        else:
+            maker.blocks((block,))
+        if label and block.name in ("exercise", "exercise-end"):
+            found[label] = joined(maker.waiting), maker.cited
+            maker.waiting, maker.cited, label = [], set(), ""
+    return found
+
+
+def joined(parts: list[str]) -> str:
+    """Paragraphs, one empty line between two."""
+    return re.sub(r"\n{3,}", "\n\n", "\n\n".join(parts)).strip()
+
+
 @dataclass
-class _Maker:
-    """Cells made so far, and the Markdown that waits for its cell."""
+class Maker:
+    """Cells made so far, and the Markdown that waits for its cell; `numbered` says that the page's numbers are for them."""
 
     page: str
     book: markdown.Book
@@ -189,14 +216,15 @@ class _Maker:
     waiting: list[str] = field(default_factory=list)
     cited: set[str] = field(default_factory=set)
     boxes: int = 0
+    numbered: bool = True
     skipping: bool = False  # inside a gated solution
 
     def blocks(self, blocks: tuple[Block, ...]) -> None:
         for block in blocks:
-            number = self._count(block)
+            number = self.count(block)
             if block.name in editions.SOLUTIONS or self.skipping:
                 for child in (inner for inner in block.walk() if inner is not block):
-                    self._count(child)
+                    self.count(child)
                 self.skipping = block.name != "solution-end" and (self.skipping or block.name == "solution-start")
             elif block.name == "code-cell":
                 self.code(block, number)
@@ -220,7 +248,7 @@ class _Maker:
         """The Markdown of a directive, those inside it included; an exercise begins a cell."""
         if block.name in editions.EXERCISES:
             self.flush()
-        inner = _Maker(self.page, self.book, boxes=self.boxes, cited=self.cited)
+        inner = Maker(self.page, self.book, boxes=self.boxes, cited=self.cited, numbered=self.numbered)
         inner.blocks(block.children)
         self.boxes = inner.boxes
         body = "\n\n".join(part for part in inner.waiting if part.strip())
@@ -245,7 +273,7 @@ class _Maker:
 
     def flush(self) -> None:
         """Put what waits into a Markdown cell."""
-        text = re.sub(r"\n{3,}", "\n\n", "\n\n".join(self.waiting)).strip()
+        text = joined(self.waiting)
         self.waiting = []
         if text:
             self.cells.append(new_markdown_cell(text))
@@ -258,8 +286,8 @@ class _Maker:
             self.waiting.append(f"## References\n\n{entries}")
             self.flush()
 
-    def _count(self, block: Block) -> str:
-        if numbering.kind_of(block) in ("", "equation"):
+    def count(self, block: Block) -> str:
+        if not self.numbered or numbering.kind_of(block) in ("", "equation"):
             return ""
         self.boxes += 1
         return self.book.numbering.boxes[self.page, self.boxes]
