@@ -18,6 +18,7 @@ PRIVATE_FOLDERS = ("solutions", "instructors")
 CANARY = re.compile(rb"canary[0-9a-f]{16}")
 TEST_NAME = re.compile(rb"\btest_\w+")
 FENCE = re.compile(r"^ *(?P<fence>`{3,}|:{3,})\{(?P<name>[\w:-]+)\} *(?P<argument>.*)$")
+OPTION = re.compile(r"^ *(?::[\w-]+:|- \(\d+\)) ")  # before a message of a test, or a line of a rubric
 MARK = "SOLUTION"
 SHORTEST = {"code": 20, "prose": 32}  # letters, digits and underscores; shorter lines could stand anywhere
 APART = re.compile(r"\{[\w:-]+\}`[^`]*`|\$|[^\x00-\x7f]+")  # where a page shows something else than its source says
@@ -176,7 +177,7 @@ def _add_lines(found: Secrets, private: list[tuple[str, bool, str]], public: byt
     """The lines long enough to tell, but for those that stand in the `public` text too."""
     candidates: dict[bytes, tuple[str, str]] = {}
     for line, is_code, owner in private:
-        for part in APART.split(line.strip()):
+        for part in APART.split(OPTION.sub("", line).strip()):
             key = squeeze(part.encode())
             if len(key) >= SHORTEST["code" if is_code else "prose"]:
                 candidates.setdefault(key, (owner, part.strip()))
