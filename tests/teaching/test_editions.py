@@ -1,10 +1,11 @@
 """Each edition has what its readers work with, and nothing that they are not to see."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from teaching import editions
+from teaching import editions, exercises, instructor
 from teaching.source import SourceError, listed, parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -335,3 +336,42 @@ def test_two_solutions_to_one_exercise_are_refused(root):
     (root / "book" / "solutions" / "more.md").write_text("```{solution} ex-copy\nAgain.\n```\n")
     with pytest.raises(SourceError, match="a second solution to `ex-copy`"):
         public(root)
+
+
+NOTES = {name: path for name, path in instructor.notes(ROOT).items() if name != instructor.PLAN}
+PAGES = sorted({exercise.path.removeprefix("book/").removesuffix(".md") for exercise in exercises.find(ROOT)})
+
+
+def test_every_page_with_exercises_has_teaching_notes():
+    assert sorted(NOTES) == PAGES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_teaching_notes_have_their_parts_and_name_exercises_of_their_page(page):
+    text = NOTES[page].read_text(encoding="utf-8")
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert headings == ["## Objectives", "## Timing", "## Misconceptions", "## What to assign"]
+    assert text.count("\n- ") >= 2
+    labels = {e.label: e.path for e in exercises.find(ROOT)}
+    named = set(re.findall(r"\{ref\}`(ex-[\w-]+)`", text))
+    assert named and named <= set(labels)
+    assert any(labels[label] == f"book/{page}.md" for label in named)
+
+
+def test_the_public_table_of_times_says_what_the_notes_say():
+    text = (ROOT / "book" / "appendix" / "instructors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\* - \{doc\}`/book/([\w/-]+)`\n  - .+\n  - (\d+)\n  - (\d+)\n  - (\d+)\n", text)
+    found = {}
+    for page, path in NOTES.items():
+        times = re.search(r"^Reading (\d+) minutes, lecture (\d+), lab (\d+)\.$", path.read_text(), re.MULTILINE)
+        assert times, page
+        found[page] = times.groups()
+    assert {page: tuple(times) for page, *times in rows} == found
+    assert [page for page, *_ in rows] == [page for page in listed(ROOT) if page in NOTES]
+
+
+def test_the_weekly_plans_name_pages_and_exercises_that_exist():
+    text = (ROOT / "book" / "instructors" / "plan.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Two weeks", "Four weeks", "Eight weeks"]
+    assert {page for page in re.findall(r"\{doc\}`/book/([\w/-]+)`", text)} <= set(listed(ROOT))
+    assert set(re.findall(r"`(ex-[\w-]+)`", text)) <= {e.label for e in exercises.find(ROOT)}
