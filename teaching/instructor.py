@@ -136,8 +136,11 @@ def write_notes(root: Path, dest: Path) -> list[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         written.append(target)
-    if written and "parts" in toc:
-        files = [{"file": path.relative_to(dest).with_suffix("").as_posix()} for path in written]
+    files = [{"file": path.relative_to(dest).with_suffix("").as_posix()} for path in written]
+    if "parts" in toc:
         toc["parts"].append({"caption": PART, "chapters": files})
+    else:
+        toc["chapters"] = [*toc.get("chapters", []), *files]
+    if files:
         (dest / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     return written
