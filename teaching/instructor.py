@@ -27,28 +27,25 @@ def behind(root: Path, solutions: Mapping[str, str]) -> dict[str, str]:
         SourceError: a rubric or wrong answer stands before any solution.
     """
     found = dict(solutions)
+    wrong: dict[str, list[list[str]]] = {}
     for path in sorted((root / "book" / "solutions").glob("**/*.md")):
         label, name = "", path.relative_to(root).as_posix()
         for block in parse(path.read_text(encoding="utf-8"), name):
             if block.name in ("solution", "solution-start"):
                 label = block.argument.strip()
-            lines: list[str] = []
-            if block.name == "admonition" and "rubric" in block.classes:
-                lines = [line if ":class:" not in line else ":class: rubric dropdown" for line in block.lines]
-            elif "wrong" in block.tags:
-                lines = _folded(_mistake(block), _listing(block.body))
-            if lines and not label:
+            is_rubric = block.name == "admonition" and "rubric" in block.classes
+            if not label and (is_rubric or "wrong" in block.tags):
                 raise SourceError(name, block.line, "a rubric or wrong answer before any solution")
-            if lines:
+            if is_rubric:
+                lines = [line if ":class:" not in line else ":class: rubric dropdown" for line in block.lines]
                 found[label] = "\n".join([*filter(None, [found.get(label, "")]), "", *lines])
+            elif "wrong" in block.tags:
+                wrong.setdefault(label, []).append(_listing(block.body))
+    for label, listings in wrong.items():
+        content = [line for listing in listings for line in [*listing, ""]]
+        box = _folded(f"Wrong answers that the tests reject: {len(listings)}", content)
+        found[label] = "\n".join([*filter(None, [found.get(label, "")]), "", *box])
     return found
-
-
-def _mistake(block: Block) -> str:
-    """A title for a wrong answer: its first line, a comment, names the mistake."""
-    said = block.body[0].removeprefix("#").strip().rstrip(".") if block.body else ""
-    is_plain = block.body and block.body[0].startswith("#") and not re.search(r"[*_$`{}\[\]<>\\]", said)
-    return f"Wrong, and the tests reject it: {said}" if is_plain else "Wrong, and the tests reject it"
 
 
 def answer_listing(block: Block) -> list[str]:

@@ -180,7 +180,7 @@ def test_the_instructor_edition_has_all(root):
     assert "Hidden test, 2 points: slope" in text
     assert "A student who fails it reads: CANARY-MESSAGE, said to who fails." in text
     assert "The test above gives 1 point." in text
-    assert "Wrong, and the tests reject it: The offset forgotten" in text
+    assert "Wrong answers that the tests reject: 1\n" in text and "# The offset forgotten." in text
     assert ":class: rubric dropdown" in text
     assert "{doc}`/book/instructors/chapter`" in text
 
