@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from teaching import editions, fresh, notebooks, site
+from teaching import editions, fresh, leaks, notebooks, site
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 for name in sorted(editions.EDITIONS):
                     editions.write(name, ROOT, Path(folder) / name)
+            leaks.secrets(ROOT, self_check=True)
             return 0
         if given.command == "editions":
             return max(site.build_edition(ROOT, name) for name in given.names or editions.EDITIONS)

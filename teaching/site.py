@@ -119,10 +119,10 @@ def build(root: Path) -> int:
 
 
 def _scan(root: Path, edition: str, *folders: Path) -> None:
-    """Search what was built of an edition; a leaking site is removed, so that nobody publishes it."""
+    """Search what was built of an edition; what leaks or cannot be searched is removed, so that nobody publishes it."""
     try:
         number = leaks.check(root, edition, *folders)
-    except leaks.LeakError:
+    except ValueError:  # a leak is one
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         raise

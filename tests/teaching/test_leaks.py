@@ -286,5 +286,9 @@ def test_a_site_with_a_leak_does_not_stay(root, monkeypatch):
     with pytest.raises(leaks.LeakError, match=r"student/html/index\.html: `return len\(slope\)"):
         site.build_edition(root, "student")
     assert not (root / "_build" / "editions" / "student").exists()
+    (root / "book" / "chapter.md").write_text(CHAPTER.replace("test_its_slopes", "test_line_at_zero"))
+    with pytest.raises(ValueError, match="rename it"):
+        site.build(root)
+    assert not (root / "_build" / "html").exists()
     assert site.build_edition(root, "instructor") == 0
     assert (root / "_build" / "editions" / "instructor" / "html" / "index.html").exists()
