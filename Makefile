@@ -2,6 +2,7 @@
 # make test    the same set-up, then all tests
 # make serve   serve the built site on this machine
 # make chapter CH=autoencoders/linear   build one page, quickly
+# make editions         the site for everyone, for students (no solutions) and for instructors -> _build/editions
 # make notebooks        a notebook of every chapter       -> _build/notebooks
 # make notebooks-full   the same, run from first to last cell in an environment like Colab's
 # make assignment CHAPTER=vae/reparameterization   a chapter's exercises to hand out and to grade (ONLY="ex-a ex-b": of these)
@@ -27,7 +28,7 @@ TEACHING := $(VENV)/teaching-$(shell cat requirements.txt teaching/requirements.
 # than its share. Runs over several seeds take the other cores, a process each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup book chapter serve browser check test notebooks notebooks-full assignment population bench clean distclean data-check
+.PHONY: setup book editions chapter serve browser check test notebooks notebooks-full assignment population bench clean distclean data-check
 
 setup: $(STAMP)
 
@@ -49,6 +50,10 @@ $(TEACHING): $(STAMP)
 
 book: $(STAMP)
 	@$(PY) -m teaching build
+
+# The cells of all editions are the same: the book executes them, and the others take their outputs.
+editions: book
+	@$(PY) -m teaching editions
 
 chapter: $(STAMP)
 	@test -n "$(CH)" || { echo "Say which: make chapter CH=autoencoders/linear"; exit 2; }

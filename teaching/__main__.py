@@ -1,5 +1,5 @@
-"""`python -m teaching`: check the chapters, write an edition of their source, build the site or one page of it,
-make the notebooks and run them, make an assignment of a chapter's exercises."""
+"""`python -m teaching`: check the chapters, write an edition of their source, build the site, one page of it or all
+editions, make the notebooks and run them, make an assignment of a chapter's exercises."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from teaching import assignments, editions, fresh, notebooks, site
+from teaching import assignments, editions, fresh, leaks, notebooks, site
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     edition.add_argument("dest", type=Path)
     commands.add_parser("check", help="read every chapter and say what is not the book's syntax")
     commands.add_parser("build", help="build the public edition to _build/html")
+    built = commands.add_parser("editions", help="build editions to _build/editions; the public one is copied")
+    built.add_argument("names", nargs="*", help="public, student, instructor; by default all")
     made = commands.add_parser(
         "notebooks", help="write a notebook of every chapter, and what the notebook branch holds"
     )
@@ -47,7 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 for name in sorted(editions.EDITIONS):
                     editions.write(name, ROOT, Path(folder) / name)
+            leaks.secrets(ROOT, self_check=True)
             return 0
+        if given.command == "editions":
+            return max(site.build_edition(ROOT, name) for name in given.names or editions.EDITIONS)
         if given.command == "notebooks":
             made = notebooks.write(ROOT, given.dest, notebooks.Addresses.of(ROOT), given.package)
             print(f"{len(made)} notebooks are in {given.dest}. The next call writes them anew: work on copies.")

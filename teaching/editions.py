@@ -1,7 +1,8 @@
 """Editions: the book's source tree, filtered for one kind of reader.
 
 `python -m teaching edition public DEST` writes what the published site is built from. Solutions and hidden tests are
-taken out of the source itself, because a page's source is published with it.
+taken out of the source itself, because a page's source is published with it. The instructor edition shows them as
+listings behind the public edition's cells: the cells are the same in all editions, so they are executed once.
 """
 
 from __future__ import annotations
@@ -15,28 +16,29 @@ from typing import Literal
 
 import yaml
 
-from teaching.source import Block, SourceError, parse
+from teaching import instructor, leaks
+from teaching.source import Block, SourceError, listed, parse
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 STUB = "...  # your code here"
 EXERCISES = ("exercise", "exercise-start")
 SOLUTIONS = ("solution", "solution-start")
+PRIVATE_CLASSES = {"rubric", "teaching-note"}
 MARKER = ".edition"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What one edition does with each kind of content that not every reader gets."""
+    """What one edition does with what not every reader gets: answers, hidden tests, rubrics and teaching notes alike."""
 
-    answers: Literal["stub", "full"]
-    tests: Literal["fold", "keep"]
-    hidden_tests: Literal["drop", "keep"]
-    solutions: Literal["self-check", "all"]
-    rubrics: Literal["drop", "keep"]
+    private: Literal["drop", "show"]
+    solutions: Literal["none", "self-check", "all"]
 
 
 EDITIONS: dict[str, Rules] = {
-    "public": Rules(answers="stub", tests="fold", hidden_tests="drop", solutions="self-check", rubrics="drop"),
+    "public": Rules(private="drop", solutions="self-check"),
+    "student": Rules(private="drop", solutions="none"),
+    "instructor": Rules(private="show", solutions="all"),
 }
 
 
@@ -57,39 +59,65 @@ def write(edition: str, root: Path, dest: Path, only: Iterable[str] = ()) -> lis
     shutil.rmtree(dest, ignore_errors=True)
     dest.mkdir(parents=True)
     (dest / MARKER).write_text(edition + "\n")
-    written, solutions = [], written_solutions(root)
+    written, pages = [], listed(root)
+    solutions = written_solutions(root) if rules.private == "drop" else instructor.behind(root, written_solutions(root))
     for path in source_files(root):
         target = dest / path.relative_to(root)
         page = path.relative_to(root / "book").with_suffix("").as_posix() if path.suffix == ".md" else None
+        if page and page not in pages:
+            raise SourceError(
+                path.relative_to(root).as_posix(), 1, "_toc.yml does not name this page: is it for everyone?"
+            )
         if page and wanted and page not in wanted:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if page:
-            target.write_text(filter_chapter(path, root, rules, solutions), encoding="utf-8")
+            text = filter_chapter(path, root, rules, solutions)
+            if rules.private == "show":
+                text = instructor.linked(text, page, root)
+            target.write_text(text, encoding="utf-8")
             written.append(target)
         else:
             shutil.copyfile(path, target)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copyfile(root / name, dest / name)
+    if rules.private == "show":
+        written += instructor.write_notes(root, dest)
     return written
 
 
 def source_files(root: Path) -> list[Path]:
-    """Every file of the book that an edition may carry: no written solutions, notebooks, or hidden files."""
+    """Every file of the book that all editions carry: no written solutions, teaching notes, notebooks, or hidden files."""
     return [
         path
         for path in sorted((root / "book").rglob("*"))
         if path.is_file()
         and path.suffix not in (".ipynb", ".pyc")
         and not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(root).parts)
-        and (root / "book" / "solutions") not in path.parents
+        and path.relative_to(root / "book").parts[0] not in leaks.PRIVATE_FOLDERS
     ]
 
 
 def filter_chapter(path: Path, root: Path, rules: Rules, solutions: Mapping[str, str]) -> str:
-    """The text of one chapter under `rules`; `solutions` are those of `written_solutions`."""
-    name = path.relative_to(root).as_posix()
-    return filter_blocks(parse(path.read_text(encoding="utf-8"), name), name, rules, solutions)
+    """The text of one chapter under `rules`; `solutions` are those of `written_solutions`.
+
+    What is private is planted with canaries: they must not make a difference to an edition without it.
+
+    Raises:
+        SourceError: something in the chapter is not the book's syntax, or a private part of it would be published.
+    """
+    name, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
+    kept = filter_blocks(parse(text, name), name, rules, solutions)
+    if rules.private == "drop":
+        due = {label: solution + "\n" + leaks.canary(label, "solution") for label, solution in solutions.items()}
+        if rules.solutions == "self-check":
+            shown = leaks.self_checked(root)
+            due = {label: solutions[label] if label in shown else planted for label, planted in due.items()}
+        if found := leaks.planted(filter_blocks(parse(leaks.plant(text, name), name), name, rules, due)):
+            owners = {leaks.canary(r.owner, r.kind): r for r in leaks.regions(text, name)}
+            line, what = (owners[found].first + 1, owners[found].kind) if found in owners else (1, "solution")
+            raise SourceError(name, line, f"this {what} would be published")
+    return kept
 
 
 def filter_blocks(blocks: tuple[Block, ...], path: str, rules: Rules, solutions: Mapping[str, str]) -> str:
@@ -98,13 +126,13 @@ def filter_blocks(blocks: tuple[Block, ...], path: str, rules: Rules, solutions:
     dropping = False  # between a {solution-start} and its {solution-end} in the chapter itself
     due = ""  # the label of the gated exercise that is open, if its solution is to follow it
     for block in blocks:
-        if block.name == "solution-start" and rules.solutions != "all":
+        if block.name == "solution-start" and rules.private == "drop":
             dropping = True
         if not dropping:
             lines.extend(_filter(block, path, rules))
         if block.name == "solution-end":
             dropping = False
-        if block.name in EXERCISES and (rules.solutions == "all" or "self-check" in block.classes):
+        if block.name in EXERCISES and _has_solution(block, rules):
             due = block.label
         if due and block.name in ("exercise", "exercise-end"):
             if due in solutions:
@@ -117,26 +145,30 @@ def filter_blocks(blocks: tuple[Block, ...], path: str, rules: Rules, solutions:
     if dropping:
         raise SourceError(path, blocks[-1].line, "a {solution-start} without its {solution-end}")
     text = "\n".join(lines) + "\n"
-    if rules.answers == "stub":
+    if rules.private == "drop":
         _assert_clean(text, path)
     return text
 
 
+def _has_solution(block: Block, rules: Rules) -> bool:
+    return rules.solutions == "all" or (rules.solutions == "self-check" and "self-check" in block.classes)
+
+
 def _filter(block: Block, path: str, rules: Rules) -> list[str]:
     """The lines that stay of one block."""
-    if block.name in SOLUTIONS and rules.solutions != "all":
-        return []
-    if block.name == "admonition" and "rubric" in block.classes and rules.rubrics == "drop":
+    drop = rules.private == "drop"
+    if drop and (block.name in SOLUTIONS or PRIVATE_CLASSES & {*block.classes}):
         return []
     if "wrong" in block.tags:
         raise SourceError(path, block.line, "a wrong answer belongs behind its solution, in book/solutions")
-    if "hidden-test" in block.tags and rules.hidden_tests == "drop":
-        return []
-    if "test" in block.tags and rules.tests == "fold":
-        return fold(block, path)
-    if "answer" in block.tags and rules.answers == "stub":
+    if "hidden-test" in block.tags:
+        return [] if drop else instructor.test_listing(block)
+    if "test" in block.tags:
+        return fold(block, path) if drop else [*fold(block, path), *instructor.points(block)]
+    if "answer" in block.tags:
         body = stub(block.body, block.body_line, path)
-        return [*block.lines[: block.body_line - block.line], *body, block.lines[-1]]
+        cell = [*block.lines[: block.body_line - block.line], *body, block.lines[-1]]
+        return cell if drop else [*cell, *instructor.answer_listing(block)]
     if any(marker in line for line in block.lines for marker in (BEGIN, END)) and not block.children:
         raise SourceError(path, block.line, "a solution stands outside a cell tagged `answer`")
     if not block.children:
@@ -233,7 +265,7 @@ def _folded(block: Block) -> list[str]:
 
 def _assert_clean(text: str, path: str) -> None:
     """A last look at what is about to be written, independent of the parser."""
-    for mark in (BEGIN, END, "hidden-test", ":class: rubric"):
+    for mark in (BEGIN, END, "hidden-test", ":class: rubric", ":class: teaching-note"):
         if mark in text:
             line = text[: text.index(mark)].count("\n") + 1
             raise SourceError(path, line, f"`{mark}` would be published (line number of the filtered page)")

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from teaching import budget, editions, notebooks
+from teaching import budget, editions, leaks, notebooks
 
 LABEL = re.compile(r"^\(([\w-]+)\)=|^\s*:?(?:label|name): *([\w-]+)|^\$\$ *\(([\w-]+)\)", re.MULTILINE)
 UNRESOLVED = re.compile(
@@ -94,11 +94,15 @@ def prepare(root: Path, source: Path, cache: Path, edition: str = "public", **ch
     configure(source, cache, **changes)
 
 
-def build(root: Path, edition: str = "public") -> int:
-    """Build `edition` of the book to `_build/html`; every warning is an error. Return the exit status."""
+def build(root: Path) -> int:
+    """Build the public edition of the book to `_build/html`; every warning is an error. Return the exit status.
+
+    Raises:
+        LeakError: something built holds a solution or a hidden test.
+    """
     work = root / "_build"
-    source, cache = work / edition, cache_folder(root)
-    prepare(root, source, cache, edition)
+    source, cache = work / "public", cache_folder(root)
+    prepare(root, source, cache)
     shutil.rmtree(work / "html", ignore_errors=True)
     status, said = jupyter_book(source, root, cache, "-W", "-n", "--keep-going")
     (work / "build.log").write_text(said, encoding="utf-8")
@@ -106,11 +110,56 @@ def build(root: Path, edition: str = "public") -> int:
     if status == 0 and not index.exists():
         print(f"The build reported success but wrote no {index}", file=sys.stderr)
         status = 1
+    _scan(root, "public", source, work / "html", work / ".doctrees")
     if status == 0:
         if costs := budget.costs(root):
             print("\n" + budget.table(costs))
         print(f"\nThe book is in {index}\nOpen that file in a browser, or serve it with:  make serve")
     return status
+
+
+def _scan(root: Path, edition: str, *folders: Path) -> None:
+    """Search what was built of an edition; what leaks or cannot be searched is removed, so that nobody publishes it."""
+    try:
+        number = leaks.check(root, edition, *folders)
+    except ValueError:  # a leak is one
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    print(f"{number} files of the {edition} edition hold no solution and no hidden test")
+
+
+def build_edition(root: Path, edition: str, **changes: Any) -> int:
+    """Build `edition` to `_build/editions`, a folder with its `source` and its `html`; return the exit status.
+
+    The cells of all editions are the same, so that what the public edition executed comes from the execution cache.
+    `changes` replace settings of `_config.yml`.
+
+    Raises:
+        LeakError: something built holds a solution or a hidden test that its readers are not to see.
+    """
+    home = root / "_build" / "editions" / edition
+    source, cache = home / "source", cache_folder(root)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    if edition == "public":
+        built = root / "_build"
+        if not (built / "html" / "index.html").exists():
+            raise ValueError("the public edition is not built: make book")
+        shutil.copytree(built / "public", source)
+        shutil.copytree(built / "html", home / "html")
+    else:
+        prepare(root, source, cache, edition, **changes)
+        status, _ = jupyter_book(source, home, cache, "-W", "-n", "--keep-going")
+        if status != 0 or not (home / "_build" / "html" / "index.html").exists():
+            print(f"The {edition} edition was not built", file=sys.stderr)
+            return status or 1
+        shutil.move(home / "_build" / "html", home / "html")
+    if edition != "instructor":
+        _scan(root, edition, home)
+    shutil.rmtree(home / "_build", ignore_errors=True)
+    print(f"\nThe {edition} edition is in {home}")
+    return 0
 
 
 def build_page(root: Path, page: str) -> int:

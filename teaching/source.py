@@ -1,4 +1,4 @@
-"""Chapter source (MyST Markdown) as blocks, with every directive, role and cell tag checked against a list.
+"""Chapter source (MyST Markdown) as blocks, with every directive, option, class, role and cell tag checked against a list.
 
 The filter that keeps solutions out of the published pages rests on names: a tag misspelled as `hidden_test` would
 publish the test. So nothing unknown is passed on: `SourceError` names the file and line.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import yaml
@@ -29,8 +30,14 @@ DIRECTIVES = VERBATIM_DIRECTIVES | _names(
     "prf:theorem prf:proof prf:definition prf:lemma prf:proposition prf:corollary prf:remark prf:example "
     "prf:algorithm"
 )
+# What decides whether a block is published stands in its options and classes, so these are listed too.
+OPTIONS = _names(
+    "alt class failure_message header-rows label mystnb name no-docstring nonumber points style tags width widths"
+)
+CLASSES = _names("predict rubric self-check teaching-note dropdown full-width note tip important warning")
 ROLES = _names("ref numref eq doc math term abbr sub sup kbd cite cite:p cite:t cite:ps cite:ts prf:ref glue glue:text")
 
+TEST = re.compile(r"^def test_\w+\(", re.MULTILINE)
 OPENING = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,}|:{3,})(?P<info>.*)$")
 DIRECTIVE = re.compile(r"^\{(?P<name>[^}]*)\}\s*(?P<argument>.*)$")
 OPTION = re.compile(r"^\s*:(?P<key>[A-Za-z][\w-]*):\s*(?P<value>.*)$")
@@ -40,6 +47,14 @@ SPAN = re.compile(
     r"|(?<![\\$\w])\{(?P<lone>[A-Za-z][\w:+.-]*)\}(?=`)",
     re.DOTALL,
 )
+
+
+NAMED = re.compile(r"^[ -]*(?:file|root): *book/([\w./-]+?)(?:\.md)? *$", re.MULTILINE)
+
+
+def listed(root: Path) -> list[str]:
+    """The pages that the book's table of contents names, in its order, as paths under `book/` without suffix."""
+    return NAMED.findall((root / "_toc.yml").read_text(encoding="utf-8"))
 
 
 class SourceError(ValueError):
@@ -142,9 +157,17 @@ def _fence(lines: list[str], line: int, path: str, info: str) -> Block:
     options, skip = _options(lines[1:-1], line + 1, path)
     body = lines[1 + skip : -1]
     block = Block("directive", line, tuple(lines), name, directive["argument"], options, tuple(body), line + 1 + skip)
-    for tag in block.tags:
-        if tag not in CELL_TAGS:
-            raise SourceError(path, line, f"unknown cell tag `{tag}`; known are {', '.join(sorted(CELL_TAGS))}")
+    for kind, given, known in (
+        ("option", options, OPTIONS),
+        ("class", block.classes, CLASSES),
+        ("cell tag", block.tags, CELL_TAGS),
+    ):
+        for word in given:
+            if word not in known:
+                raise SourceError(path, line, f"unknown {kind} `{word}`; known are {', '.join(sorted(known))}")
+    is_for_exercise = {"points", "failure_message"} & {*options} or "remove-cell" in block.tags
+    if is_for_exercise and not {"test", "hidden-test"} & {*block.tags} and TEST.search("\n".join(body)):
+        raise SourceError(path, line, "a cell with a test for an exercise has to be tagged `test` or `hidden-test`")
     if name in VERBATIM_DIRECTIVES:
         return block
     _check_text((block.argument,), line, path)

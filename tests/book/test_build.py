@@ -14,7 +14,7 @@ from docutils import nodes
 from docutils.utils import new_document
 
 from autoencoders import claims
-from teaching import site
+from teaching import editions, site
 
 PAGE = """---
 jupytext: {formats: 'md:myst', text_representation: {extension: .md, format_name: myst}}
@@ -115,6 +115,29 @@ def test_small_book_builds_and_publishes_no_solution(tmp_path):
     assert "Test it: line" in text
     assert not [path for path in built.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()]
     assert "book/start" in json.loads((root / "_build" / "chapter-times.json").read_text())
+
+
+def test_editions_take_their_outputs_from_the_public_build(tmp_path, capsys):
+    root = small_book(tmp_path, PAGE)
+    (root / "book" / "instructors").mkdir()
+    (root / "book" / "instructors" / "start.md").write_text("# Notes: start\n\nSay NOTED.\n")
+    assert site.build(root) == 0
+    capsys.readouterr()
+    for edition in editions.EDITIONS:
+        assert site.build_edition(root, edition) == 0
+    said = capsys.readouterr().out
+    assert "Executed notebook" not in said
+    assert "of the student edition hold no solution" in said and "of the instructor edition hold no" not in said
+    shelf = root / "_build" / "editions"
+    pages = {name: (shelf / name / "html" / "book" / "start.html").read_text() for name in editions.EDITIONS}
+    assert all("static: 1" in text for text in pages.values())
+    for word, has in {"FOLDED": "public instructor", "CANARY": "instructor", "test_slope": "instructor"}.items():
+        assert {name for name, text in pages.items() if word in text} == set(has.split()), word
+    for name in editions.EDITIONS:
+        files = [path for path in (shelf / name).rglob("*") if path.is_file()]
+        assert any(b"NOTED" in path.read_bytes() for path in files) == (name == "instructor")
+        assert any(b"test_slope" in path.read_bytes() for path in files) == (name == "instructor")
+        assert {path.name for path in (shelf / name).iterdir()} == {"source", "html"}
 
 
 def test_an_unchanged_page_is_not_executed_again(tmp_path, capsys):

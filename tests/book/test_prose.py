@@ -8,7 +8,10 @@ def test_terms_are_the_books(chapter):
 
 
 def test_written_solutions_use_the_books_terms(root):
-    faults = {path.name: checkers.prose_faults(path.read_text()) for path in (root / "book" / "solutions").glob("*.md")}
+    faults = {
+        path.name: checkers.prose_faults(path.read_text())
+        for path in [*(root / "book" / "solutions").glob("*.md"), *(root / "book" / "instructors").rglob("*.md")]
+    }
     assert {name: found for name, found in faults.items() if found} == {}
 
 
