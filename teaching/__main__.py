@@ -1,5 +1,5 @@
 """`python -m teaching`: check the chapters, write an edition of their source, build the site or one page of it,
-make the notebooks and run them."""
+make the notebooks and run them, grade submissions."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
     executed.add_argument("--full", action="store_true", help="with all of every recipe's steps, not with three")
     page = commands.add_parser("page", help="build one page, for instance autoencoders/linear")
     page.add_argument("page")
+    graded = commands.add_parser("grade", help="grade a folder of notebooks that students handed in")
+    graded.add_argument("submissions", type=Path, help="a folder of notebooks")
+    graded.add_argument("--assignment", type=Path, required=True, help="what `make assignment` wrote")
+    graded.add_argument("--out", type=Path, default=Path("grades.csv"), help="the table; by default grades.csv")
+    graded.add_argument("--roster", type=Path, help="a gradebook exported from Canvas; one to import is written")
+    graded.add_argument(
+        "--trust-submissions", action="store_true", help="run them without a sandbox, with all rights of yours"
+    )
     given = parser.parse_args(arguments)
     try:
         if given.command == "edition":
@@ -50,6 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if given.command == "execute":
             return fresh.execute(ROOT, given.pages, full=given.full)
+        if given.command == "grade":
+            from teaching.grading import grade  # with PyTorch, which the other commands do without
+
+            grade.run(given.submissions, given.assignment, given.out, given.roster, trust=given.trust_submissions)
+            print(f"The table is {given.out}.")
+            return 0
         return site.build(ROOT) if given.command == "build" else site.build_page(ROOT, given.page)
     except ValueError as error:
         print(error, file=sys.stderr)

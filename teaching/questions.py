@@ -115,7 +115,9 @@ def read(root: Path, page: str) -> Assignment:
     """
     path = root / "book" / f"{page}.md"
     if not path.is_file():
-        raise ValueError(f"there is no page {page!r}; name it by its path in book/, vae/reparameterization for instance")
+        raise ValueError(
+            f"there is no page {page!r}; name it by its path in book/, vae/reparameterization for instance"
+        )
     text, name = path.read_text(encoding="utf-8"), path.relative_to(root).as_posix()
     exercises = find_in(text, name)
     if not exercises:
@@ -146,7 +148,9 @@ def _tests(exercise: Exercise) -> tuple[Test, ...]:
         source, points = "\n".join(block.body), str(block.options.get("points", ""))
         names = FUNCTION.findall(source)
         if not names or not points.isdigit() or int(points) < 1:
-            raise SourceError(exercise.path, block.line, "a test needs `:points:`, 1 or more, and a function `test_...`")
+            raise SourceError(
+                exercise.path, block.line, "a test needs `:points:`, 1 or more, and a function `test_...`"
+            )
         message = str(block.options.get("failure_message", ""))
         found.append(Test(names[0], source, int(points), hidden, message))
     return tuple(found)

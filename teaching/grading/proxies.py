@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -298,8 +299,10 @@ def _replace(argument: Any, value: Any) -> None:
     if isinstance(argument, dict):
         argument.clear()
         argument.update(value)
-    elif isinstance(argument, list) or argument.shape == value.shape:
-        argument[slice(None) if isinstance(argument, list) else ...] = value
+    elif isinstance(argument, list):
+        argument[:] = value
+    elif isinstance(argument, np.ndarray) and argument.shape == value.shape:
+        argument[...] = value
 
 
 def _exception(told: Any) -> Exception:

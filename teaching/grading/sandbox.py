@@ -19,7 +19,7 @@ from pathlib import Path
 from teaching.grading.values import Channel, Codec, UnreadableError
 
 HERE = Path(__file__).resolve().parent
-INSIDE = ("__init__", "values", "confine", "child")
+INSIDE = ("__init__", "values", "confine", "answer", "child")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 FILES = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/alternatives")
 MISSING = (
@@ -34,8 +34,8 @@ class Limits:
     """Of one answer. Seconds are of the clock; what is over any of them costs the test that it happens in."""
 
     setup: float = 300.0  # the page's own cells, not the student's
-    cell: float = 60.0
-    call: float = 60.0
+    cell: float = 30.0
+    call: float = 20.0
     test: float = 180.0
     memory: int = 3 << 30  # bytes beyond what Python and torch take
     file_size: int = 32 << 20

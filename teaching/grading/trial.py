@@ -99,7 +99,7 @@ class Trial:
         for k in waiting:
             began(question.label, k)
             if lost >= MOST_LOST:
-                yield Outcome(question.label, k, False, f"not tried again: {reason}")
+                yield Outcome(question.label, k, False, reason)
                 continue
             try:
                 if talk is None:
@@ -155,7 +155,7 @@ class Trial:
         for k in waiting:
             began(question.label, k)
             if lost >= MOST_LOST:
-                yield Outcome(question.label, k, False, f"not tried again: {reason}")
+                yield Outcome(question.label, k, False, reason)
                 continue
             try:
                 reason = ""

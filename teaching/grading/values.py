@@ -6,6 +6,7 @@ make them part of its graph before the values that hold them are built. Reading 
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import socket
@@ -18,15 +19,16 @@ import numpy as np
 import torch
 from torch import distributions as td
 
-LONGEST = 1 << 28  # bytes of one message
+LONGEST, LONGEST_TEXT = 1 << 28, 1 << 25  # bytes of one message, and of its JSON
 DEEPEST = 40  # lists in lists
 HEAD = struct.Struct(">QQ")  # length of the JSON, length of the buffers
 
 DTYPES = {
     name: getattr(torch, name)
     for name in (
-        "float64 float32 float16 bfloat16 complex64 complex128 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool"
-    ).split()
+        *("float64", "float32", "float16", "bfloat16", "complex64", "complex128"),
+        *("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"),
+    )
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 # What each distribution is made from again; a name in parentheses is whichever of the two was given.
@@ -129,7 +131,7 @@ class Codec:
             return ["dtype", NAMES[value]]
         if isinstance(value, td.Distribution):
             return self._distribution(value, depth)
-        if isinstance(value, Iterator) or isinstance(value, (type({}.keys()), type({}.values()), type({}.items()))):
+        if isinstance(value, (Iterator, type({}.keys()), type({}.values()), type({}.items()))):
             return ["iterator", [self.encode(entry, depth + 1) for entry in value]]
         return self.other(value)
 
@@ -153,7 +155,7 @@ class Codec:
         whole = message | {"table": self.table, "buffers": [len(data) for data in self.buffers]}
         text = json.dumps(whole, allow_nan=False).encode("utf-8", "surrogatepass")
         size = sum(len(data) for data in self.buffers)
-        if len(text) + size > LONGEST:
+        if len(text) > LONGEST_TEXT or len(text) + size > LONGEST:
             raise UnreadableError(f"a value of {(len(text) + size) >> 20} MB; {LONGEST >> 20} MB can be passed")
         return HEAD.pack(len(text), size) + b"".join([text, *self.buffers])
 
@@ -202,7 +204,7 @@ class Codec:
         if tag in simple:
             return simple[tag](*rest)
         if tag == "array":
-            return _numpy(*rest, buffers)
+            return _numpy(rest, buffers)
         if tag == "distribution":
             name, parts = rest
             wanted = [part.split("|") for part in DISTRIBUTIONS[name]]
@@ -221,12 +223,12 @@ def unpack(text: bytes, body: bytes) -> tuple[dict[str, Any], list[memoryview]]:
     try:
         message = _is(json.loads(text), dict)
         sizes = [_is(size, int) for size in _is(message.get("buffers"), list)]
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, MemoryError):
         raise UnreadableError("bytes that are no message") from None
     if any(size < 0 for size in sizes) or sum(sizes) != len(body):
         raise UnreadableError("a message whose buffers do not have their sizes")
     ends = np.cumsum([0, *sizes]).tolist()
-    return message, [memoryview(body)[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return message, [memoryview(body)[a:b] for a, b in itertools.pairwise(ends)]
 
 
 class Channel:
@@ -248,7 +250,7 @@ class Channel:
             UnreadableError: it is none, or too long.
         """
         text, body = HEAD.unpack(self._read(HEAD.size, until))
-        if text + body > LONGEST:
+        if text > LONGEST_TEXT or text + body > LONGEST:
             raise UnreadableError("a message longer than any may be")
         return unpack(self._read(text, until), self._read(body, until))
 
@@ -291,7 +293,8 @@ def _tensor(entry: Any, buffers: list[memoryview]) -> torch.Tensor:
     return torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
 
 
-def _numpy(name: Any, shape: Any, place: Any, single: Any, buffers: list[memoryview]) -> Any:
+def _numpy(parts: list[Any], buffers: list[memoryview]) -> Any:
+    name, shape, place, single = parts
     if not (isinstance(name, str) and len(name) <= 5 and name[:1] in "<>|" and name[1:2] in "biufc"):
         raise UnreadableError("an array of no known kind")
     found = np.frombuffer(bytearray(buffers[_index(place, buffers)]), np.dtype(name)).reshape(_is(shape, list))
