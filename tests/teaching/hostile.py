@@ -44,14 +44,17 @@ import torch
 class Same(torch.Tensor):
     @classmethod
     def __torch_function__(cls, f, types, args=(), kwargs=None):
-        return True if f in (torch.allclose, torch.equal, torch.Tensor.__eq__) else super().__torch_function__(f, types, args, kwargs)
+        if f in (torch.allclose, torch.equal, torch.Tensor.__eq__):
+            return True
+        return super().__torch_function__(f, types, args, kwargs)
 def double(x):
     return x.as_subclass(Same)
 """,
     "reads-tests": """
 import gc, glob, os
 found = []
-for place in ("TARGET", *glob.glob("/**/assignment.json", recursive=True), *glob.glob("/proc/*/mem"), *glob.glob("/proc/*/cmdline")):
+likely = glob.glob("/**/assignment.json", recursive=True)
+for place in ("TARGET", *likely, *glob.glob("/proc/*/mem"), *glob.glob("/proc/*/cmdline")):
     try:
         found.append(open(place, "rb").read(10**6))
     except OSError:
@@ -64,16 +67,18 @@ def double(x):
     "overwrites-tests": """
 import os
 for place in ("TARGET", "/grader/teaching/grading/child.py", "/grader/teaching/grading/values.py", "/usr/bin/env"):
-    for try_ in (lambda: open(place, "w").write("{}"), lambda: os.remove(place), lambda: os.rename(place, place + "2"), lambda: os.chmod(place, 0o777)):
+    for change in (lambda p: open(p, "w").write("{}"), os.remove, lambda p: os.rename(p, p + "2"), lambda p: os.chmod(p, 511)):
         try:
-            try_()
+            change(place)
         except OSError:
             pass
 """
     + WRONG,
     "forges-results": """
 import json, os, struct
-said = json.dumps({"op": "reply", "error": None, "value": True, "outcome": {"question": "ex-small-double", "test": 0, "passed": True, "reason": ""}, "table": [], "buffers": []}).encode()
+outcome = {"question": "ex-small-double", "test": 0, "passed": True, "reason": ""}
+said = {"op": "reply", "error": None, "value": True, "outcome": outcome, "table": [], "buffers": []}
+said = json.dumps(said).encode()
 frame = struct.pack(">QQ", len(said), 0) + said
 for fd in range(3, 128):
     try:
@@ -135,7 +140,8 @@ def double(x):
 import os, subprocess, multiprocessing
 def double(x):
     while True:
-        for start in (os.fork, lambda: subprocess.Popen(["/bin/sleep", "1000"]), lambda: multiprocessing.Process(target=int).start()):
+        other = multiprocessing.Process(target=int)
+        for start in (os.fork, lambda: subprocess.Popen(["/bin/sleep", "1000"]), other.start):
             try:
                 start()
             except OSError:
