@@ -10,6 +10,7 @@ import ast
 import builtins
 import inspect
 import re
+import traceback
 from typing import Any
 
 import numpy as np
@@ -176,7 +177,12 @@ class Answer:
                 wanted = [k for k, p in inspect.signature(scope[name]).parameters.items() if p.default is p.empty]
                 found.append([scope[name](**{key: self.names[key] for key in wanted}), None])
             except BaseException as error:
-                found.append([None, ": ".join(filter(None, [type(error).__name__, str(error)[:500]]))])
+                lines = [
+                    frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<test>"
+                ]
+                where = message["source"].splitlines()[lines[-1] - 1].strip() if lines and lines[-1] else ""
+                parts = [type(error).__name__, str(error)[:500] or where]
+                found.append([None, ": ".join(filter(None, parts))])
         return {"value": reply.encode(found)}
 
     def _read(self, message: dict[str, Any], buffers: list[memoryview], keys: list[str]) -> list[Any]:

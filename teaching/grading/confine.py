@@ -22,7 +22,7 @@ NEW_THREAD = 0x00010000
 # To reach another one: kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo ptrace process_vm_readv process_vm_writev
 # pidfd_open pidfd_send_signal pidfd_getfd kcmp. To leave: socket bind connect unshare setns mount umount2 pivot_root chroot
 # bpf perf_event_open userfaultfd keyctl add_key request_key io_uring_setup. To hold memory that no limit counts: memfd_create
-# memfd_secret shmget shmat msgget semget.
+# memfd_secret shmget shmat msgget semget mq_open.
 CALLS = {
     "x86_64": (
         0xC000003E,
@@ -31,7 +31,7 @@ CALLS = {
             *(57, 58, 59, 322),
             *(62, 200, 234, 129, 297, 101, 310, 311, 434, 424, 438, 312),
             *(41, 49, 42, 272, 308, 165, 166, 155, 161, 321, 298, 323, 250, 248, 249, 425),
-            *(319, 447, 29, 30, 68, 64),
+            *(319, 447, 29, 30, 68, 64, 240),
         ),
     ),
     "aarch64": (
@@ -41,7 +41,7 @@ CALLS = {
             *(221, 281),
             *(129, 130, 131, 138, 240, 117, 270, 271, 434, 424, 438, 272),
             *(198, 200, 203, 97, 268, 40, 39, 41, 51, 280, 241, 282, 219, 217, 218, 425),
-            *(279, 447, 194, 196, 186, 190),
+            *(279, 447, 194, 196, 186, 190, 180),
         ),
     ),
 }

@@ -172,8 +172,10 @@ class Trial:
         for sabotaged in random.sample((True, False), 2):
             mark = secrets.token_hex(16)
             source, chosen = with_ending(test.source, name, mark, fails=sabotaged)
-            controls = [f"control_{secrets.token_hex(8)}" for _ in CONTROLS]
-            source += "".join(f"\n\ndef {c}():\n    {line}\n" for c, line in zip(controls, CONTROLS, strict=True))
+            # `torch.testing` takes a second to load: only where the test has loaded it.
+            lines = [line for line in CONTROLS if "torch.testing" not in line or "torch.testing" in source]
+            controls = [f"control_{secrets.token_hex(8)}" for _ in lines]
+            source += "".join(f"\n\ndef {c}():\n    {line}\n" for c, line in zip(controls, lines, strict=True))
             order = [chosen, *controls] if secrets.randbelow(2) else [*controls, chosen]
             found = self._started(answer, helpers).contained(f"import torch\n{source}", order)
             if not isinstance(found, list) or any(not isinstance(f, list) or len(f) != 2 for f in found):

@@ -53,7 +53,7 @@ def double(x):
     "reads-tests": """
 import gc, glob, os
 found = []
-likely = glob.glob("/**/assignment.json", recursive=True)
+likely = [p for k in range(1, 5) for p in glob.glob("/*" * k + "/assignment.json")]
 for place in ("TARGET", *likely, *glob.glob("/proc/*/mem"), *glob.glob("/proc/*/cmdline")):
     try:
         found.append(open(place, "rb").read(10**6))
@@ -274,3 +274,10 @@ class Same:
 Scale = Same
 """,
 }
+
+# What wrong values of the right shape earn: the visible test's point, as in the notebook. The tricks add nothing to it.
+ONE = (
+    "patches-torch tensor-subclass reads-tests overwrites-tests exhausts-processes exhausts-threads exhausts-disk "
+    "fills-the-output escapes-by-ctypes kills-the-parent follows-links asks-the-network not-a-number"
+)
+EARNED = dict.fromkeys(ONE.split(), "1")

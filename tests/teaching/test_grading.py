@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import hostile
@@ -18,7 +19,7 @@ from teaching.grading.sandbox import Limits
 from teaching.questions import Assignment, Criterion, Question, Test
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = Limits(cell=3.0, call=3.0, test=20.0, memory=1 << 30)
+QUICK = Limits(cell=4.0, call=4.0, test=20.0, memory=1 << 30)
 
 DOUBLE = Question(
     "ex-small-double",
@@ -93,7 +94,7 @@ def write(folder, assignment):
     return folder
 
 
-def graded(tmp_path, files, **options):
+def graded(tmp_path, files, assignment=SMALL, **options):
     """The table's rows by submission, and what was said on the way."""
     folder, told = tmp_path / "submissions", io.StringIO()
     folder.mkdir(exist_ok=True)
@@ -101,7 +102,7 @@ def graded(tmp_path, files, **options):
         (folder / name).write_text(text, encoding="utf-8")
     out = tmp_path / "grades.csv"
     options = dict(limits=QUICK, progress=told) | options
-    grade.run(folder, write(tmp_path / "assignment", SMALL), out, **options)
+    grade.run(folder, write(tmp_path / "assignment", assignment), out, **options)
     with out.open(encoding="utf-8", newline="") as file:
         return {row["submission"]: row for row in csv.DictReader(file)}, told.getvalue()
 
@@ -111,30 +112,45 @@ def points(row):
 
 
 @pytest.mark.usefixtures("bubblewrap")
-@pytest.mark.parametrize("part", range(4))
-def test_no_hostile_submission_gains_a_point_or_stops_the_grading(tmp_path, part):
+@pytest.mark.parametrize("part", range(2))
+def test_no_hostile_answer_gains_a_point_or_stops_the_grading(tmp_path, part):
+    """Every hostile answer stands in one submission, between right ones; its own question is all that it costs."""
     target = tmp_path / "assignment" / "assignment.json"
-    cells = {
-        name: answers(double=source.replace("TARGET", str(target)))
-        for name, source in sorted(hostile.CELLS.items())[part::4]
+    hostile_ones = dict(sorted(hostile.CELLS.items())[part::2])
+    contained = hostile.CONTAINED_CELLS if part else {}
+    asked, given, right = [], [], []
+    for question, cells in ((DOUBLE, hostile_ones), (SCALE, contained)):
+        for name, source in cells.items():
+            asked.append(replace(question, label=f"ex-{name}"))
+            given.append(cell(source.replace("TARGET", str(target)), f"ex-{name}", ["answer"]))
+            right.append(cell(question.solution, f"ex-{name}", ["answer"]))
+    asked += [DOUBLE, SCALE]
+    right += [cell(DOUBLE.solution, DOUBLE.label), cell(SCALE.solution, SCALE.label)]
+    files = {"hostile.ipynb": book(*given, *right[-2:]), "right.ipynb": book(*right)}
+    what = Assignment("hostile", "Hostile", SMALL.setup, tuple(asked))
+    rows, _ = graded(tmp_path, files, what)
+    row = rows["hostile.ipynb"]
+    assert row["status"] == "graded"
+    found = {name: row[f"ex-{name}"] for name in (*hostile_ones, *contained)}
+    # Wrong values of the right shape pass the visible test, as in the notebook; no trick passes the hidden one.
+    assert found == {name: hostile.EARNED.get(name, "0") for name in found}
+    assert (row[DOUBLE.label], row[SCALE.label]) == ("3", "2"), "the answers behind them keep their points"
+    assert rows["right.ipynb"]["automatic points"] == rows["right.ipynb"]["of"]
+    assert target.read_text(encoding="utf-8") == what.to_json()
+    assert [path.name for path in target.parent.iterdir()] == ["assignment.json"], "something got out"
+
+
+@pytest.mark.usefixtures("bubblewrap")
+def test_no_hostile_submission_stops_the_others(tmp_path):
+    names = ("kills-the-parent", "exits-in-the-cell", "leaves-a-daemon")
+    files = {f"{name}.ipynb": answers(hostile.CELLS[name], hostile.CELLS[name]) for name in names}
+    rows, _ = graded(tmp_path, files | {"right.ipynb": answers()})
+    assert {name: points(row) for name, row in rows.items()} == {
+        "kills-the-parent.ipynb": ("1", "0", "1"),
+        "exits-in-the-cell.ipynb": ("0", "0", "0"),
+        "leaves-a-daemon.ipynb": ("0", "0", "0"),
+        "right.ipynb": ("3", "2", "5"),
     }
-    contained = {} if part else {name: answers(scale=source) for name, source in hostile.CONTAINED_CELLS.items()}
-    files = {f"{name}.ipynb": text for name, text in (cells | contained).items()} | {"right.ipynb": answers()}
-    rows, _ = graded(tmp_path, files)
-    of_double = {"garbage-on-the-channel": "0", "another-shape": "0", "zero-byte": "0"}
-    for name in cells:
-        row = rows[f"{name}.ipynb"]
-        assert row["status"] == "graded", name
-        # A wrong answer of the right shape earns the visible test's point, as in the notebook; no trick earns more.
-        assert row[DOUBLE.label] in ("0", of_double.get(name, "1")), (name, row)
-        assert row[SCALE.label] == "2", (name, row)
-        assert DOUBLE.label in row["reasons"], name
-    for name in contained:
-        assert points(rows[f"{name}.ipynb"]) == ("3", "0", "3"), (name, rows[f"{name}.ipynb"])
-    assert points(rows["right.ipynb"]) == ("3", "2", "5")
-    assert target.read_text(encoding="utf-8") == SMALL.to_json()
-    assert sorted(path.name for path in target.parent.iterdir()) == ["assignment.json"], "something got out"
-    assert subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False).stdout == b""
 
 
 @pytest.mark.usefixtures("bubblewrap")
@@ -238,21 +254,18 @@ def test_a_killed_run_goes_on_and_gives_the_same_table(tmp_path):
 
 @pytest.mark.usefixtures("bubblewrap")
 def test_a_question_whose_own_solution_fails_is_blank_for_everyone(tmp_path):
-    broken = Question(
-        "ex-broken", "Broken", False, "def f(): ...", "def f():\n    return 1", "", tests=DOUBLE.tests[:0]
-    )
     failing = Test("test_f", "def test_f(f):\n    assert f() == 2", 1, True)
-    broken = Question(
-        *[getattr(broken, name) for name in ("label", "title", "self_check", "stub", "solution")], "", tests=(failing,)
-    )
+    broken = Question("ex-broken", "Broken", False, "def f(): ...", "def f():\n    return 1", "", tests=(failing,))
     small = Assignment("small", "Small", SMALL.setup, (DOUBLE, broken))
-    folder, told = tmp_path / "submissions", io.StringIO()
-    folder.mkdir()
-    (folder / "a.ipynb").write_text(book(cell(DOUBLE.solution, DOUBLE.label)), encoding="utf-8")
-    out = tmp_path / "grades.csv"
-    grade.run(folder, write(tmp_path / "assignment", small), out, limits=QUICK, progress=told)
-    assert "its own solution fails: test_f: assert f() == 2" in told.getvalue()
-    assert out.read_text(encoding="utf-8").splitlines()[1].startswith("a.ipynb,graded in part,,4,3,,")
+    rows, told = graded(tmp_path, {"a.ipynb": book(cell(DOUBLE.solution, DOUBLE.label))}, small)
+    assert "its own solution fails: test_f: AssertionError: assert f() == 2" in told
+    row = rows["a.ipynb"]
+    assert (row["status"], row["automatic points"], row[DOUBLE.label], row["ex-broken"]) == (
+        "graded in part",
+        "",
+        "3",
+        "",
+    )
 
 
 @pytest.mark.usefixtures("bubblewrap")
