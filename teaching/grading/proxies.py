@@ -7,7 +7,6 @@ where it belongs. What the process says is read as values and checked; if it say
 
 from __future__ import annotations
 
-import builtins
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from teaching.grading.errors import described, nearest
 from teaching.grading.sandbox import Limits
 from teaching.grading.values import Channel, Codec, UnreadableError
 
@@ -163,23 +163,27 @@ class Talk:
         except OSError:
             raise AnswerLost("its process ended") from None
 
+    def _receive(self) -> tuple[dict[str, Any], list[memoryview]]:
+        try:
+            return self.channel.receive(self.until)
+        except TimeoutError:
+            raise AnswerLost("it took too long") from None
+        except (EOFError, OSError):
+            raise AnswerLost("its process ended") from None
+
     def _reply(self, arguments: list[Any], inputs: list[tuple[int, torch.Tensor]]) -> Any:
         """What the process answers, with its calls of the test's functions served on the way."""
         for _ in range(self.limits.messages):
             try:
-                message, buffers = self.channel.receive(self.until)
+                message, buffers = self._receive()
                 if message.get("op") == "callback":
                     self._serve(message, buffers, inputs)
                     continue
                 if message.get("error"):
-                    raise _exception(message["error"])
+                    raise nearest(message["error"])
                 return self._read(message, buffers, inputs, arguments)
-            except TimeoutError:
-                raise AnswerLost("it took too long") from None
             except UnreadableError as error:
                 raise AnswerLost(f"it sent {error}") from None
-            except (EOFError, ConnectionError):
-                raise AnswerLost("its process ended") from None
         raise AnswerLost("it called the test's functions without end")
 
     def _serve(
@@ -197,7 +201,7 @@ class Talk:
                 node = asked.encode(self.callbacks[key](*given[0], **given[1]))
         except Exception as raised:
             asked = Asked(self)
-            error = {"types": [kind.__name__ for kind in type(raised).__mro__], "text": str(raised)[:2000]}
+            error = described(raised)
         state = self._state(asked)
         inputs.extend(asked.inputs)
         self._send(asked.pack({"op": "result", "value": node, "error": error, "state": state}))
@@ -303,23 +307,3 @@ def _replace(argument: Any, value: Any) -> None:
         argument[:] = value
     elif isinstance(argument, np.ndarray) and argument.shape == value.shape:
         argument[...] = value
-
-
-def _exception(told: Any) -> Exception:
-    """The exception that the answer raised, as the nearest of Python's own."""
-    if not isinstance(told, dict) or not isinstance(told.get("types"), list) or not isinstance(told.get("text"), str):
-        raise UnreadableError("an error that cannot be read")
-    text = told["text"][:2000]
-    found: Exception = RuntimeError(text)
-    for name in told["types"][:20]:
-        kind = getattr(builtins, name, None) if isinstance(name, str) else None
-        if isinstance(kind, type) and issubclass(kind, Exception):
-            try:
-                found = kind(text)
-                break
-            except TypeError:
-                continue
-    line = told.get("line")
-    where = f"line {line} of the answer" if type(line) is int else "the answer"
-    found.add_note(f"raised by {where}")
-    return found

@@ -19,7 +19,7 @@ from pathlib import Path
 from teaching.grading.values import Channel, Codec, UnreadableError
 
 HERE = Path(__file__).resolve().parent
-INSIDE = ("__init__", "values", "confine", "answer", "child")
+INSIDE = ("__init__", "values", "errors", "confine", "answer", "child")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 FILES = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/alternatives")
 MISSING = (
