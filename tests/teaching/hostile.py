@@ -115,6 +115,15 @@ def double(x):
 """,
     "exits-in-the-cell": "import os\nos._exit(0)\n" + WRONG,
     "exits-in-the-call": "import os\ndef double(x):\n    os._exit(0)\n",
+    "exits-in-the-gradient": """
+import os, torch
+class Twice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x): return 2 * x
+    @staticmethod
+    def backward(ctx, grad): os._exit(0)
+double = Twice.apply
+""",
     "raises-what-nobody-catches": "def double(x):\n    raise SystemExit(0)\n",
     "raises-what-cannot-be-said": """
 class Silent(BaseException):
@@ -277,7 +286,7 @@ Scale = Same
 
 # What wrong values of the right shape earn: the visible test's point, as in the notebook. The tricks add nothing to it.
 ONE = (
-    "patches-torch tensor-subclass reads-tests overwrites-tests exhausts-processes exhausts-threads exhausts-disk "
-    "fills-the-output escapes-by-ctypes kills-the-parent follows-links asks-the-network not-a-number"
+    "patches-torch exits-in-the-gradient tensor-subclass reads-tests overwrites-tests exhausts-processes exhausts-threads "
+    "exhausts-disk fills-the-output escapes-by-ctypes kills-the-parent follows-links asks-the-network not-a-number"
 )
 EARNED = dict.fromkeys(ONE.split(), "1")
