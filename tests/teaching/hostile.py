@@ -202,12 +202,15 @@ for pid in (os.getppid(), 1, 0, -1, *range(2, 3000)):
     + WRONG,
     "leaves-a-daemon": """
 import os, threading, time
+def disturb():
+    for fd in range(3, 64):
+        try: os.write(fd, b"x")
+        except OSError: pass
 def wait():
     while True:
         time.sleep(0.01)
-        for fd in range(3, 64):
-            try: os.write(fd, b"x")
-            except OSError: pass
+        disturb()
+disturb()
 threading.Thread(target=wait, daemon=True).start()
 try:
     if os.fork() == 0:
