@@ -86,7 +86,7 @@ def test_site_needs_no_other_folder(site):
 REQUIRED = """
 ae-reconstructs-better smaller-weight-reconstructs-better latent-size-no-effect vae-denoises-better ae-samples-worse
 more-epochs-better-samples ae-vae-separable vae-centered score-function-noisier vq-loss-higher reconstruction-order vq-sharper
-uniform-codes-garbage prior-does-not-overfit metrics-agree-mildly disentangled-needs-fewer-labels ae-plane-off-center
+uniform-codes-garbage prior-does-not-overfit metrics-agree-mildly disentangled-label-efficient ae-plane-off-center
 """.split()  # noqa: SIM905
 
 
