@@ -96,7 +96,7 @@ population: $(STAMP)
 	@$(PY) -m autoencoders records $(NAME) --out _build/populations/$(NAME).jsonl --package
 
 bench: $(STAMP)
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; PYTHONPATH=. $(PY) $$script || exit 1; done
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis code/build code/dist

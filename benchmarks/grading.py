@@ -1,5 +1,7 @@
 """How long it takes to grade 30 submissions of one page on this machine, two at a time, from their start to the table.
 
+    PYTHONPATH=. python benchmarks/grading.py
+
 Ten are right, ten wrong, eight half done, and two never end in one of their answers, which costs the time limit.
 """
 
