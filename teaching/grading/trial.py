@@ -82,34 +82,47 @@ class Trial:
                     yield Outcome(question.label, k, False, submission.missing[question.label])
                 continue
             answer, helpers = submission.answers[question.label], submission.helpers[question.label]
-            run = self._proxied if ways[question.label] == PROXIED else self._contained
-            yield from run(question, answer, helpers, waiting, began)
+            way = self._proxied if ways[question.label] == PROXIED else self._contained
+            yield from self._tried(question, waiting, began, way(question, answer, helpers))
         self.sandbox.end()
 
-    def _proxied(
-        self,
-        question: Question,
-        answer: str,
-        helpers: tuple[str, ...],
-        waiting: list[int],
-        began: Callable[[str, int], None],
+    def _tried(
+        self, question: Question, waiting: list[int], began: Callable[[str, int], None], failure: Callable[[Test], str]
     ) -> Iterator[Outcome]:
-        talk: Talk | None = None
+        """The outcomes of a question's tests, of each of which `failure` says why it fails."""
         lost, reason = 0, ""
         for k in waiting:
             began(question.label, k)
-            if lost >= MOST_LOST:
-                yield Outcome(question.label, k, False, reason)
-                continue
-            try:
-                if talk is None:
-                    talk = self._started(answer, helpers)
-                reason = self._failure(question, question.tests[k], talk)
-            except AnswerLost as error:
-                talk, lost, reason = None, lost + 1, f"the answer was stopped: {error}"
-            except _Broken as error:
-                lost, reason = MOST_LOST, str(error)
+            if lost < MOST_LOST:
+                try:
+                    reason = failure(question.tests[k])
+                except AnswerLost as error:
+                    lost, reason = lost + 1, f"the answer was stopped: {error}"
+                except _Broken as error:
+                    lost, reason = MOST_LOST, str(error)
             yield Outcome(question.label, k, not reason, reason)
+
+    def _proxied(self, question: Question, answer: str, helpers: tuple[str, ...]) -> Callable[[Test], str]:
+        """Why a test fails that runs here: all tests of a question talk to one process, until it is lost."""
+        talk: Talk | None = None
+
+        def failure(test: Test) -> str:
+            nonlocal talk
+            mine, talk = talk or self._started(answer, helpers), None
+            reason = self._failure(question, test, mine)
+            talk = mine
+            return reason
+
+        return failure
+
+    def _contained(self, question: Question, answer: str, helpers: tuple[str, ...]) -> Callable[[Test], str]:
+        """Why a test fails that runs beside the answer, in a new process each time."""
+
+        def failure(test: Test) -> str:
+            told = (self._failure_inside(test, name, answer, helpers) for name in test_names(test.source))
+            return next(filter(None, told), "")
+
+        return failure
 
     def _started(self, answer: str, helpers: tuple[str, ...]) -> Talk:
         """A conversation with the answer behind its cell's execution."""
@@ -142,30 +155,6 @@ class Trial:
                 except Exception as error:
                     return _reason(name, test, error)
         return ""
-
-    def _contained(
-        self,
-        question: Question,
-        answer: str,
-        helpers: tuple[str, ...],
-        waiting: list[int],
-        began: Callable[[str, int], None],
-    ) -> Iterator[Outcome]:
-        lost, reason = 0, ""
-        for k in waiting:
-            began(question.label, k)
-            if lost >= MOST_LOST:
-                yield Outcome(question.label, k, False, reason)
-                continue
-            try:
-                reason = ""
-                for name in test_names(question.tests[k].source):
-                    reason = reason or self._failure_inside(question.tests[k], name, answer, helpers)
-            except AnswerLost as error:
-                lost, reason = lost + 1, f"the answer was stopped: {error}"
-            except _Broken as error:
-                lost, reason = MOST_LOST, str(error)
-            yield Outcome(question.label, k, not reason, reason)
 
     def _failure_inside(self, test: Test, name: str, answer: str, helpers: tuple[str, ...]) -> str:
         """Why a test fails in the answer's process; that its controls do not fail is a reason too."""
